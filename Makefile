@@ -1,0 +1,50 @@
+# The two commands are `make demo` and `make test`; both set up what they need.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+# One profile for everything, so that nothing is compiled twice.
+CARGO_FLAGS := --release --locked
+
+env := source tools/env.sh
+# ROS tests talk to nobody else on this machine or network.
+ros_env := export ROS_DOMAIN_ID=$$((RANDOM % 100 + 1)) ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST
+
+.PHONY: help setup build demo test lint test-core test-rust test-python clean distclean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
+
+setup: ## get ROS 2, libtorch and the messages in place
+	@tools/setup
+
+build: setup ## build library, executables and examples
+	$(env); cargo build $(CARGO_FLAGS) --lib --bins --examples
+
+demo: build ## the drawn drive through the real node, with a summary in target/demo/
+	$(env); $(ros_env); cargo run $(CARGO_FLAGS) --quiet --example demo
+
+test: lint test-core test-rust test-python ## everything that has to pass
+	@echo "make test: all passed"
+
+lint: setup ## formatting and clippy
+	cargo fmt --check
+	$(env); cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
+
+test-rust: setup ## Rust tests with ROS 2 and viewer
+	$(env); $(ros_env); cargo test $(CARGO_FLAGS)
+
+test-core: setup ## Rust tests of what builds without ROS 2 and viewer
+	$(env); cargo test $(CARGO_FLAGS) --no-default-features
+
+test-python: setup ## set-up, launch files, colcon build
+	$(env); $(ros_env); python -m unittest discover --start-directory tests --pattern 'test_*.py' --verbose
+
+clean: ## remove what was built in this checkout
+	rm -rf target build install log
+
+distclean: clean ## also what was downloaded into it
+	rm -rf .deps
+	@if grep -qs '^# Written by tools/setup' .cargo/config.toml; then rm -rf .cargo; fi

@@ -1,0 +1,69 @@
+//! What it costs to judge one image: every detector alone, and the whole monitor.
+//!
+//! Synthetic features of the size of the shipped model: 128 penultimate neurons, two layers of 64 maps, 43 classes with
+//! 800 training images each, all of them with another pattern.
+
+use std::hint::black_box;
+
+use activation_monitor::activation::{FeatureBank, FeatureLayout, Features, LayerFeatures, LayerKind, LayerSpec};
+use activation_monitor::detector::{DetectorKind, FitInput};
+use activation_monitor::monitor::{FitSettings, ModelId, Monitor};
+use criterion::{Criterion, criterion_group, criterion_main};
+use ndarray::Array1;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+const CLASSES: usize = 43;
+const NEURONS: usize = 128;
+const MAPS: usize = 64;
+
+fn layout() -> FeatureLayout {
+    let layer = |name: &str, kind, channels| LayerSpec { name: name.into(), kind, channels };
+    let layers = vec![
+        layer("conv1", LayerKind::Map, MAPS),
+        layer("conv2", LayerKind::Map, MAPS),
+        layer("embedding", LayerKind::Vector, NEURONS),
+    ];
+    FeatureLayout { classes: CLASSES, layers, penultimate: 2 }
+}
+
+/// Random activations around those of a class.
+fn image(class: usize, random: &mut ChaCha8Rng) -> Features {
+    let mut around = |length: usize| -> Array1<f32> {
+        (0..length).map(|index| ((index * 31 + class * 17) % 13) as f32 / 4.0 + random.random::<f32>() * 4.0).collect()
+    };
+    let maps: Vec<_> =
+        (0..2).map(|_| LayerFeatures { mean: around(MAPS), variance: Some(around(MAPS) + 0.1) }).collect();
+    let embedding = LayerFeatures::vector(around(NEURONS));
+    let mut logits = around(CLASSES);
+    logits[class] += 9.0;
+    Features { logits, layers: maps.into_iter().chain([embedding]).collect() }
+}
+
+fn bank(images: usize, seed: u64) -> FeatureBank {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut bank = FeatureBank::new(layout());
+    for index in 0..CLASSES * images {
+        let class = index % CLASSES;
+        let key = format!("{class}/{index}_0.png");
+        bank.push(key, class, &image(class, &mut random)).expect("the features have the bank's layout");
+    }
+    bank
+}
+
+fn judge(criterion: &mut Criterion) {
+    let training = bank(800, 1);
+    let features = bank(1, 2).features(5);
+    let input = FitInput::new(&training, None).expect("all images are classified correctly");
+    for kind in DetectorKind::ALL {
+        let detector = kind.fit(&input).expect("the model has all layers");
+        criterion.bench_function(kind.name(), |bencher| bencher.iter(|| detector.score(black_box(&features))));
+    }
+    let model = ModelId { sha256: String::new(), classes: (0..CLASSES).map(|class| class.to_string()).collect() };
+    let monitor = Monitor::fit(&training, &bank(40, 3), None, model, &FitSettings::default());
+    let monitor = monitor.expect("there are enough images");
+    criterion.bench_function("judge", |bencher| bencher.iter(|| monitor.judge(black_box(&features))));
+}
+
+criterion_group!(benches, judge);
+criterion_main!(benches);

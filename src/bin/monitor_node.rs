@@ -1,0 +1,5 @@
+//! The ROS 2 executable; see [`activation_monitor::node`].
+
+fn main() -> std::process::ExitCode {
+    activation_monitor::node::main()
+}

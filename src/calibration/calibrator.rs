@@ -1,0 +1,199 @@
+//! Conformal p-values of one score.
+
+use crate::storage::{Slab, StorageError, TensorReader, TensorWriter};
+
+/// Share of the calibration scores that determines how fast the tail beyond them falls.
+const TAIL_SHARE: f64 = 0.1;
+
+/// What a score means: its rank among the scores of held-out in-distribution images.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Calibrator {
+    /// Rising, finite, not empty.
+    scores: Slab<f32>,
+    /// Scale of the exponential tail, in units of the score; positive.
+    tail_scale: f32,
+}
+
+impl Calibrator {
+    /// Calibrates on the scores of held-out images; `None` without scores or when one is not finite.
+    #[must_use]
+    pub fn fit(mut scores: Vec<f32>) -> Option<Self> {
+        if scores.is_empty() || !scores.iter().all(|score| score.is_finite()) {
+            return None;
+        }
+        scores.sort_unstable_by(f32::total_cmp);
+        Some(Self { tail_scale: tail_scale(&scores), scores: scores.into() })
+    }
+
+    /// Number `n` of calibration scores.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.scores.len()
+    }
+
+    /// Whether there are no calibration scores; never true.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.scores.is_empty()
+    }
+
+    /// Conformal p-value `(1 + #{calibration scores ≥ score}) / (n + 1)`, in `1/(n+1)..=1`; small means out of
+    /// distribution. For an image exchangeable with the calibration images, P(p ≤ α) ≤ α (Vovk, Gammerman, Shafer,
+    /// *Algorithmic Learning in a Random World*, 2005, §2.2). A NaN gets the smallest p-value.
+    #[must_use]
+    pub fn p_value(&self, score: f32) -> f32 {
+        self.p_value_f64(score) as f32
+    }
+
+    /// How unusual a score is: −ln of the p-value, from 0, continued beyond the largest calibration score by an
+    /// exponential tail, so that scores further out count more instead of all being `ln(n + 1)`.
+    ///
+    /// The tail's scale is the mean excess of the largest tenth of the calibration scores over the next lower one
+    /// (peaks over threshold with shape 0; Davison and Smith, J. R. Stat. Soc. B 52, 1990).
+    #[must_use]
+    pub fn surprise(&self, score: f32) -> f64 {
+        let largest = self.scores[self.scores.len() - 1];
+        let excess = (f64::from(score) - f64::from(largest)).max(0.0);
+        excess / f64::from(self.tail_scale) - self.p_value_f64(score).ln()
+    }
+
+    fn p_value_f64(&self, score: f32) -> f64 {
+        let lower = if score.is_nan() { self.len() } else { self.scores.partition_point(|&other| other < score) };
+        (1 + self.len() - lower) as f64 / (self.len() + 1) as f64
+    }
+
+    /// Writes the tensors `scores` and `tail_scale`.
+    pub fn save(&self, out: &mut TensorWriter<'_>) {
+        out.put("scores", &[self.len()], &self.scores);
+        out.put("tail_scale", &[1], &[self.tail_scale]);
+    }
+
+    /// Uses in place what [`Calibrator::save`] wrote.
+    ///
+    /// # Errors
+    /// [`StorageError`] when a tensor is missing, misshapen, or holds numbers that no calibration gives.
+    pub fn load(tensors: &TensorReader<'_>) -> Result<Self, StorageError> {
+        let scores = tensors.vector::<f32>("scores")?;
+        let tail_scale = tensors.get::<f32, 1>("tail_scale", [1])?[0];
+        if scores.is_empty() || !scores.iter().all(|score| score.is_finite()) || !scores.is_sorted() {
+            return Err(tensors.invalid("scores", "they are not finite numbers in rising order"));
+        }
+        if !(tail_scale.is_finite() && tail_scale > 0.0) {
+            return Err(tensors.invalid("tail_scale", format!("{tail_scale} is not positive")));
+        }
+        Ok(Self { scores, tail_scale })
+    }
+}
+
+/// Mean excess of the largest tenth; of all scores over the smallest where the largest are all equal; else 1.
+fn tail_scale(sorted: &[f32]) -> f32 {
+    let tail = (sorted.len() as f64 * TAIL_SHARE).ceil() as usize;
+    let upper = mean_excess(&sorted[sorted.len().saturating_sub(tail + 1)..]);
+    [upper, mean_excess(sorted)].into_iter().find(|&scale| scale.is_normal()).unwrap_or(1.0)
+}
+
+/// Mean of what the scores exceed the first (and smallest) of them by.
+fn mean_excess(sorted: &[f32]) -> f32 {
+    let first = f64::from(sorted[0]);
+    let sum: f64 = sorted.iter().map(|&score| f64::from(score) - first).sum();
+    (sum / (sorted.len() - 1).max(1) as f64) as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use approx::assert_relative_eq;
+    use proptest::prelude::*;
+    use rand::{Rng, SeedableRng, seq::SliceRandom};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+
+    #[test]
+    fn p_values_by_hand() {
+        let calibrator = Calibrator::fit(vec![3.0, 1.0, 2.0, 2.0]).unwrap();
+        for (score, p) in [(0.0, 1.0), (1.0, 1.0), (1.5, 0.8), (2.0, 0.8), (2.5, 0.4), (3.0, 0.4), (3.1, 0.2)] {
+            assert_relative_eq!(calibrator.p_value(score), p);
+        }
+        assert_relative_eq!(calibrator.p_value(f32::NAN), 0.2);
+    }
+
+    #[test]
+    fn the_tail_goes_on_beyond_the_largest_score() {
+        let calibrator = Calibrator::fit((0u8..20).map(f32::from).collect()).unwrap();
+        // The largest tenth are 18 and 19, the next lower is 17: mean excess 1.5.
+        assert_relative_eq!(calibrator.tail_scale, 1.5);
+        assert_relative_eq!(calibrator.surprise(19.0), -(2.0f64 / 21.0).ln());
+        assert_relative_eq!(calibrator.surprise(22.0), 21.0f64.ln() + 2.0);
+        assert_eq!(calibrator.surprise(-5.0), 0.0);
+    }
+
+    #[test]
+    fn equal_scores_still_give_a_finite_rising_tail() {
+        for scores in [vec![4.0], vec![4.0; 30], [vec![1.0; 5], vec![4.0; 30]].concat()] {
+            let calibrator = Calibrator::fit(scores).unwrap();
+            assert!(calibrator.surprise(5.0) < calibrator.surprise(6.0));
+            assert!(calibrator.surprise(f32::MAX).is_finite());
+        }
+    }
+
+    #[test]
+    fn impossible_scores_are_refused() {
+        assert_eq!(Calibrator::fit(vec![]), None);
+        assert_eq!(Calibrator::fit(vec![1.0, f32::NAN]), None);
+        assert_eq!(Calibrator::fit(vec![f32::INFINITY]), None);
+    }
+
+    #[test]
+    fn p_values_of_exchangeable_scores_are_super_uniform() {
+        let mut random = ChaCha8Rng::seed_from_u64(7);
+        let (trials, n) = (4000, 39);
+        let mut below = [0u32; 3];
+        let levels = [0.05, 0.1, 0.5];
+        for _ in 0..trials {
+            // Few distinct values, so that ties occur.
+            let mut scores: Vec<f32> = (0..=n).map(|_| f32::from(random.random_range(0u8..30))).collect();
+            scores.shuffle(&mut random);
+            let test = scores.pop().unwrap();
+            let p = Calibrator::fit(scores).unwrap().p_value(test);
+            below.iter_mut().zip(levels).for_each(|(count, level)| *count += u32::from(p <= level));
+        }
+        for (count, level) in below.into_iter().zip(levels) {
+            let (share, level) = (f64::from(count) / f64::from(trials), f64::from(level));
+            let deviation = (level * (1.0 - level) / f64::from(trials)).sqrt();
+            assert!(share <= level + 4.0 * deviation, "P(p <= {level}) = {share}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn both_figures_are_monotone(
+            scores in prop::collection::vec(-50f32..50.0, 1..80),
+            one in -200f32..200.0,
+            other in -200f32..200.0,
+        ) {
+            let calibrator = Calibrator::fit(scores).unwrap();
+            let (low, high) = (one.min(other), one.max(other));
+            prop_assert!(calibrator.p_value(low) >= calibrator.p_value(high));
+            prop_assert!(calibrator.surprise(low) <= calibrator.surprise(high));
+        }
+
+        #[test]
+        fn p_values_count_scores_that_are_at_least_as_high(
+            scores in prop::collection::vec(0u8..9, 1..60),
+            test in 0u8..9,
+        ) {
+            let higher = scores.iter().filter(|&&score| score >= test).count();
+            let expected = (1 + higher) as f32 / (scores.len() + 1) as f32;
+            let calibrator = Calibrator::fit(scores.into_iter().map(f32::from).collect()).unwrap();
+            prop_assert_eq!(calibrator.p_value(f32::from(test)), expected);
+        }
+
+        #[test]
+        fn surprise_is_minus_ln_p_up_to_the_largest_score(scores in prop::collection::vec(-9f32..9.0, 1..60)) {
+            let largest = scores.iter().copied().fold(f32::MIN, f32::max);
+            let calibrator = Calibrator::fit(scores).unwrap();
+            let surprise = calibrator.surprise(largest) as f32;
+            prop_assert!((surprise + calibrator.p_value(largest).ln()).abs() < 1e-4);
+        }
+    }
+}

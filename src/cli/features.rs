@@ -1,0 +1,96 @@
+//! From image files to features, with a progress bar and an account of what could not be read.
+
+use std::path::Path;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::interrupt;
+use crate::{
+    activation::Features,
+    dataset::{
+        ImageFile,
+        loader::{Batch, load_batches},
+    },
+    frame::FrameError,
+    model::Classifier,
+};
+
+/// More unreadable images than this share of a set are a failure: the set is not what it is taken for.
+const MAX_UNREADABLE_SHARE: f64 = 0.1;
+/// How many unreadable images are named.
+const MAX_NAMED: usize = 5;
+
+/// Runs a classifier over image files.
+pub(super) struct Extractor<'a> {
+    /// The model.
+    pub(super) classifier: &'a Classifier,
+    /// Images per forward pass.
+    pub(super) batch_size: usize,
+}
+
+impl Extractor<'_> {
+    /// Hands the features of every readable file to `sink`, with the file's index and in order. `title` names the set in
+    /// the progress bar and in messages. Unreadable files are named on stderr at the end.
+    ///
+    /// # Errors
+    /// When the model or `sink` fails, the user interrupts, or too many files are unreadable.
+    pub(super) fn run(
+        &self,
+        title: &str,
+        files: &[&ImageFile],
+        mut sink: impl FnMut(usize, Features) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let progress = progress_bar(title, files.len());
+        let paths: Vec<&Path> = files.iter().map(|file| file.path.as_path()).collect();
+        let input = self.classifier.manifest().input;
+        let mut unreadable = Vec::new();
+        load_batches(&paths, &input, self.batch_size, interrupt::flag(), |batch| -> anyhow::Result<()> {
+            self.forward(&batch, &mut sink)?;
+            progress.inc((batch.indices.len() + batch.unreadable.len()) as u64);
+            unreadable.extend(batch.unreadable);
+            Ok(())
+        })?;
+        progress.finish_and_clear();
+        interrupt::check()?;
+        report(title, files, &unreadable)
+    }
+
+    fn forward(
+        &self,
+        batch: &Batch,
+        sink: &mut impl FnMut(usize, Features) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        if batch.indices.is_empty() {
+            return Ok(());
+        }
+        let activations = self.classifier.forward(batch.images.view())?;
+        batch.indices.iter().enumerate().try_for_each(|(row, &index)| sink(index, activations.features(row)))
+    }
+}
+
+/// Draws on stderr, and only where that is a terminal.
+fn progress_bar(title: &str, length: usize) -> ProgressBar {
+    let style = ProgressStyle::with_template("{prefix:<16} {wide_bar} {human_pos}/{human_len} {per_sec} {eta} left");
+    let bar = ProgressBar::new(length as u64).with_prefix(title.to_owned());
+    style.map_or_else(|_| bar.clone(), |style| bar.clone().with_style(style))
+}
+
+fn report(title: &str, files: &[&ImageFile], unreadable: &[(usize, FrameError)]) -> anyhow::Result<()> {
+    if unreadable.is_empty() {
+        return Ok(());
+    }
+    eprintln!("warning: {} of {} {title} images are unreadable and left out:", unreadable.len(), files.len());
+    for (index, error) in unreadable.iter().take(MAX_NAMED) {
+        eprintln!("  {}: {error}", files[*index].path.display());
+    }
+    if unreadable.len() > MAX_NAMED {
+        eprintln!("  … and {} more", unreadable.len() - MAX_NAMED);
+    }
+    let allowed = MAX_UNREADABLE_SHARE * files.len() as f64;
+    anyhow::ensure!(
+        unreadable.len() as f64 <= allowed,
+        "more than {:.0} % of the {title} images are unreadable: repair or remove them",
+        100.0 * MAX_UNREADABLE_SHARE
+    );
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! `inspect`: what is inside a monitor file.
+
+use std::{
+    fmt::Write,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::output;
+use crate::{
+    activation::{FeatureLayout, LayerKind},
+    monitor::{FileKind, FitSettings, Metadata, ModelId, Monitor, Shard, file_kind},
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  activation-monitor inspect signs.monitor
+  activation-monitor inspect signs.monitor --json | jq .calibration
+
+The whole file is read and its checksum compared, so this also finds damage.";
+
+/// Say what is inside a monitor file or shard, and check it for damage
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Inspect {
+    /// Monitor file or shard
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// The JSON of a shard.
+#[derive(Serialize)]
+struct ShardContent<'a> {
+    model: &'a ModelId,
+    layout: &'a FeatureLayout,
+    settings: &'a FitSettings,
+    training_images: usize,
+    calibration_images: usize,
+}
+
+#[derive(Serialize)]
+struct Tagged<'a, T> {
+    kind: FileKind,
+    #[serde(flatten)]
+    content: &'a T,
+}
+
+impl Inspect {
+    pub(super) fn run(&self) -> anyhow::Result<()> {
+        match file_kind(&self.file)? {
+            FileKind::Monitor => {
+                Monitor::verify(&self.file)?;
+                self.show(FileKind::Monitor, Monitor::open(&self.file)?.metadata(), describe_monitor)
+            }
+            FileKind::Shard => {
+                let shard = Shard::open(&self.file)?;
+                self.show(FileKind::Shard, &ShardContent::new(&shard), describe_shard)
+            }
+        }
+    }
+
+    fn show<T: Serialize>(
+        &self,
+        kind: FileKind,
+        content: &T,
+        describe: impl Fn(&T) -> Result<String, std::fmt::Error>,
+    ) -> anyhow::Result<()> {
+        if self.json {
+            return output::print_json(&Tagged { kind, content });
+        }
+        output::print(&format!("{}\n{}", heading(&self.file, kind)?, describe(content)?))
+    }
+}
+
+impl<'a> ShardContent<'a> {
+    fn new(shard: &'a Shard) -> Self {
+        Self {
+            model: &shard.model,
+            layout: shard.training.layout(),
+            settings: &shard.settings,
+            training_images: shard.training.len(),
+            calibration_images: shard.calibration.len(),
+        }
+    }
+}
+
+fn heading(path: &Path, kind: FileKind) -> anyhow::Result<String> {
+    let bytes = std::fs::metadata(path)?.len();
+    let name = match kind {
+        FileKind::Monitor => "monitor",
+        FileKind::Shard => "shard of a monitor",
+    };
+    Ok(format!("{}: {name}, {}, checksum correct", path.display(), indicatif::HumanBytes(bytes)))
+}
+
+fn describe_monitor(metadata: &Metadata) -> Result<String, std::fmt::Error> {
+    let mut text = String::new();
+    let (training, calibration) = (&metadata.training, &metadata.calibration);
+    write_model(&mut text, &metadata.model, &metadata.layout)?;
+    writeln!(text, "fitted      by version {}, seed {}", metadata.tool_version, metadata.settings.seed)?;
+    writeln!(text, "training    {} images, {} classified correctly", training.images, training.correct)?;
+    writeln!(
+        text,
+        "calibration {} images, {} classified correctly; {} for the detectors, {} for the fused score",
+        calibration.images.images, calibration.images.correct, calibration.detector_images, calibration.fused_images
+    )?;
+    writeln!(text, "detectors")?;
+    for detector in &metadata.detectors {
+        let figures: Vec<String> = detector.summary.iter().map(|(name, value)| format!("{name} {value}")).collect();
+        writeln!(text, "  {:<18} {}", detector.name, figures.join(", "))?;
+    }
+    metadata.notes.iter().try_for_each(|note| writeln!(text, "note: {note}"))?;
+    Ok(text)
+}
+
+fn describe_shard(shard: &ShardContent<'_>) -> Result<String, std::fmt::Error> {
+    let mut text = String::new();
+    let detectors: Vec<&str> = shard.settings.detectors.iter().map(|kind| kind.name()).collect();
+    write_model(&mut text, shard.model, shard.layout)?;
+    writeln!(text, "training    {} images", shard.training_images)?;
+    writeln!(text, "calibration {} images", shard.calibration_images)?;
+    writeln!(text, "to be fitted: {}; seed {}", detectors.join(", "), shard.settings.seed)?;
+    Ok(text)
+}
+
+fn write_model(text: &mut String, model: &ModelId, layout: &FeatureLayout) -> std::fmt::Result {
+    writeln!(text, "model       SHA-256 {}", model.sha256)?;
+    writeln!(text, "classes     {}: {}", model.classes.len(), model.classes.join(", "))?;
+    writeln!(text, "layers")?;
+    for (index, layer) in layout.layers.iter().enumerate() {
+        let kind = match layer.kind {
+            LayerKind::Vector => "neurons",
+            LayerKind::Map => "feature maps",
+        };
+        let role = if index == layout.penultimate { " (penultimate)" } else { "" };
+        writeln!(text, "  {:<18} {} {kind}{role}", layer.name, layer.channels)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,79 @@
+//! Files and stdout.
+
+use std::{
+    fs, io,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context;
+use serde::Serialize;
+
+/// The path that stands for stdout.
+pub(super) const STDOUT: &str = "-";
+
+/// Fails when a file cannot be made at `path`; to be called before hours of work whose result goes there.
+pub(super) fn check_place(path: &Path) -> anyhow::Result<()> {
+    anyhow::ensure!(!path.is_dir(), "{} is a folder: name a file for the output", path.display());
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    anyhow::ensure!(folder.is_dir(), "the folder {} does not exist: make it first", folder.display());
+    Ok(())
+}
+
+/// Prints `text` to stdout.
+pub(super) fn print(text: &str) -> anyhow::Result<()> {
+    io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(())
+}
+
+/// Prints `value` as JSON to stdout.
+pub(super) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
+    print(&json(value)?)
+}
+
+/// Writes `value` as JSON to `path`. The file is either complete or untouched.
+pub(super) fn write_json(path: &Path, value: &impl Serialize) -> anyhow::Result<()> {
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    let partial = PathBuf::from(partial);
+    fs::write(&partial, json(value)?)
+        .and_then(|()| fs::rename(&partial, path))
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn json(value: &impl Serialize) -> anyhow::Result<String> {
+    Ok(serde_json::to_string_pretty(value)? + "\n")
+}
+
+/// Whether the reader of stdout went away, as `| head` does: no reason to complain.
+pub(super) fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
+    causes.any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_checked_before_work() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(check_place(&folder.path().join("new.monitor")).is_ok());
+        assert!(check_place(Path::new("new.monitor")).is_ok());
+        assert!(check_place(folder.path()).is_err());
+        assert!(check_place(&folder.path().join("no/such/folder.monitor")).is_err());
+    }
+
+    #[test]
+    fn json_replaces_a_file_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("figures.json");
+        fs::write(&path, "old and much longer than the new text").unwrap();
+        write_json(&path, &[1, 2]).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "[\n  1,\n  2\n]\n");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,98 @@
+//! Matrices of fitted numbers and the inner loops of the scores.
+
+use crate::storage::{Slab, StorageError, TensorReader, TensorWriter};
+
+/// A row-major matrix that may lie in a mapped file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Matrix {
+    columns: usize,
+    values: Slab<f32>,
+}
+
+impl Matrix {
+    /// A matrix of rows of `columns` numbers. Panics when `values` is not a whole number of rows.
+    pub fn new(columns: usize, values: Vec<f32>) -> Self {
+        assert!(columns > 0 && values.len().is_multiple_of(columns), "{} numbers in rows of {columns}", values.len());
+        Self { columns, values: values.into() }
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.values.len() / self.columns
+    }
+
+    /// Row `index`. Panics when there is no such row.
+    pub fn row(&self, index: usize) -> &[f32] {
+        &self.values[index * self.columns..(index + 1) * self.columns]
+    }
+
+    /// All rows.
+    pub fn iter(&self) -> impl Iterator<Item = &[f32]> {
+        self.values.chunks_exact(self.columns)
+    }
+
+    /// Writes it as tensor `name`.
+    pub fn save(&self, name: &str, out: &mut TensorWriter<'_>) {
+        out.put(name, &[self.rows(), self.columns], &self.values);
+    }
+
+    /// Reads tensor `name`, which must have this shape.
+    pub fn load(name: &str, tensors: &TensorReader<'_>, rows: usize, columns: usize) -> Result<Self, StorageError> {
+        if columns == 0 {
+            return Err(tensors.invalid(name, "its rows are empty"));
+        }
+        Ok(Self { columns, values: tensors.get(name, [rows, columns])? })
+    }
+}
+
+const LANES: usize = 8;
+
+/// Sum over `a[i] · b[i]`, in a fixed order that the compiler can vectorise.
+pub fn dot(a: &[f32], b: &[f32]) -> f32 {
+    sum_lanes(a, b, |a, b| a * b)
+}
+
+/// Sum over `(a[i] − b[i])²`.
+pub fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
+    sum_lanes(a, b, |a, b| (a - b) * (a - b))
+}
+
+fn sum_lanes(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
+    let (a_blocks, a_rest) = a.as_chunks::<LANES>();
+    let (b_blocks, b_rest) = b.as_chunks::<LANES>();
+    let mut lanes = [0.0; LANES];
+    for (a, b) in a_blocks.iter().zip(b_blocks) {
+        for lane in 0..LANES {
+            lanes[lane] += term(a[lane], b[lane]);
+        }
+    }
+    let rest: f32 = a_rest.iter().zip(b_rest).map(|(&a, &b)| term(a, b)).sum();
+    lanes.iter().sum::<f32>() + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use approx::assert_relative_eq;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn sums_agree_with_plain_loops(pairs in prop::collection::vec((-9f32..9.0, -9f32..9.0), 0..70)) {
+            let (a, b): (Vec<f32>, Vec<f32>) = pairs.into_iter().unzip();
+            let pairs = || a.iter().zip(&b).map(|(&a, &b)| (f64::from(a), f64::from(b)));
+            let product: f64 = pairs().map(|(a, b)| a * b).sum();
+            let distance: f64 = pairs().map(|(a, b)| (a - b).powi(2)).sum();
+            assert_relative_eq!(f64::from(dot(&a, &b)), product, epsilon = 1e-2, max_relative = 1e-4);
+            assert_relative_eq!(f64::from(squared_distance(&a, &b)), distance, epsilon = 1e-2, max_relative = 1e-4);
+        }
+    }
+
+    #[test]
+    fn rows_by_hand() {
+        let matrix = Matrix::new(2, vec![1.0, 2.0, 3.0, 4.0]);
+        assert_eq!((matrix.rows(), matrix.row(1)), (2, [3.0, 4.0].as_slice()));
+        assert_eq!(matrix.iter().map(|row| row[0]).sum::<f32>(), 4.0);
+    }
+}

@@ -1,0 +1,137 @@
+//! Likelihood under the predicted class's mean and variance of every neuron.
+
+use std::f64::consts::TAU;
+
+use ndarray::Array1;
+use serde_json::json;
+
+use super::arrays::Matrix;
+use super::statistics::{ClassMoments, PRIOR_IMAGES, to_f32};
+use super::{Detector, DetectorKind, Fit, FitError, FitInput, Summary};
+use crate::activation::{FeatureLayout, Features};
+use crate::storage::{Slab, StorageError, TensorReader, TensorWriter};
+
+/// Smallest variance, as a share of the mean over all neurons of their variance. It keeps neurons that never varied for
+/// a class from deciding alone.
+const VARIANCE_FLOOR: f64 = 1e-3;
+
+/// Score: −ln likelihood of the penultimate activations z under independent normal distributions,
+/// `½ Σ_j [ln(2π σ²_cj) + (z_j − μ_cj)² / σ²_cj]`, c the predicted class.
+///
+/// Mean and variance are those of the correctly classified training images of the class, see [`ClassMoments`]. It is the
+/// generative classifier of Lee et al., NeurIPS 2018, §2.1 with a diagonal covariance per class.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GaussianDiag {
+    penultimate: usize,
+    /// `K×D`.
+    means: Matrix,
+    /// `K×D`, 1/σ².
+    precisions: Matrix,
+    /// `K`, `½ Σ_j ln(2π σ²_cj)`.
+    offsets: Slab<f32>,
+}
+
+impl Detector for GaussianDiag {
+    fn kind(&self) -> DetectorKind {
+        DetectorKind::GaussianDiag
+    }
+
+    fn score(&self, features: &Features) -> f32 {
+        let class = features.predicted_class();
+        let parameters = self.means.row(class).iter().zip(self.precisions.row(class));
+        let squares = features.layers[self.penultimate].mean.iter().zip(parameters).map(|(&z, (&mean, &precision))| {
+            let deviation = f64::from(z) - f64::from(mean);
+            deviation * deviation * f64::from(precision)
+        });
+        (f64::from(self.offsets[class]) + 0.5 * squares.sum::<f64>()) as f32
+    }
+
+    fn save(&self, out: &mut TensorWriter<'_>) {
+        self.means.save("means", out);
+        self.precisions.save("precisions", out);
+        out.put("offsets", &[self.offsets.len()], &self.offsets);
+    }
+
+    fn summary(&self) -> Summary {
+        Summary::from([
+            ("prior_images".to_owned(), json!(PRIOR_IMAGES)),
+            ("variance_floor".to_owned(), json!(VARIANCE_FLOOR)),
+        ])
+    }
+}
+
+impl Fit for GaussianDiag {
+    fn fit(input: &FitInput<'_>) -> Result<Self, FitError> {
+        let moments = ClassMoments::of(input.bank.penultimate(), input.by_class());
+        let floor = (VARIANCE_FLOOR * moments.pooled.variance.mean().unwrap_or(0.0)).max(f64::from(f32::MIN_POSITIVE));
+        let variances = moments.classes.iter().map(|class| class.variance.mapv(|variance| variance.max(floor)));
+        let variances: Vec<Array1<f64>> = variances.collect();
+        let neurons = moments.pooled.mean.len();
+        let offset = |variances: &Array1<f64>| 0.5 * variances.mapv(|variance| (TAU * variance).ln()).sum();
+        Ok(Self {
+            penultimate: input.bank.layout().penultimate,
+            means: Matrix::new(neurons, to_f32(moments.classes.iter().map(|class| &class.mean))),
+            precisions: Matrix::new(neurons, to_f32(&variances.iter().map(|row| row.recip()).collect::<Vec<_>>())),
+            offsets: variances.iter().map(|row| offset(row) as f32).collect::<Vec<_>>().into(),
+        })
+    }
+
+    fn load(tensors: &TensorReader<'_>, layout: &FeatureLayout) -> Result<Self, StorageError> {
+        let (classes, neurons) = (layout.classes, layout.layers[layout.penultimate].channels);
+        Ok(Self {
+            penultimate: layout.penultimate,
+            means: Matrix::load("means", tensors, classes, neurons)?,
+            precisions: Matrix::load("precisions", tensors, classes, neurons)?,
+            offsets: tensors.get("offsets", [classes])?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use approx::assert_relative_eq;
+
+    use super::*;
+    use crate::detector::testing::{assert_survives_a_file, bank, synthetic_bank, vector_image};
+
+    #[test]
+    fn scores_by_hand() {
+        // One class, one neuron: mean 2, variance 4 (the variance within all classes is the same, so shrinking has no
+        // effect).
+        let images = [0.0, 4.0, 0.0, 4.0, 0.0, 4.0].map(|z| (0, vector_image(&[1.0], &[z])));
+        let detector = GaussianDiag::fit(&FitInput::new(&bank(&images), None).unwrap()).unwrap();
+        let constant = 0.5 * (TAU * 4.0).ln() as f32;
+        for (z, squares) in [(2.0, 0.0), (4.0, 0.5), (-4.0, 4.5)] {
+            assert_relative_eq!(detector.score(&vector_image(&[1.0], &[z])), constant + squares, max_relative = 1e-6);
+        }
+    }
+
+    #[test]
+    fn scores_agree_with_the_formula() {
+        let bank = synthetic_bank(4, 60, 3);
+        let input = FitInput::new(&bank, None).unwrap();
+        let detector = GaussianDiag::fit(&input).unwrap();
+        let moments = ClassMoments::of(bank.penultimate(), input.by_class());
+        for row in (0..bank.len()).step_by(7) {
+            let features = bank.features(row);
+            let class = &moments.classes[features.predicted_class()];
+            let z = features.layers[1].mean.mapv(f64::from);
+            let density = |j: usize| {
+                let exponent = -(z[j] - class.mean[j]).powi(2) / (2.0 * class.variance[j]);
+                exponent.exp() / (TAU * class.variance[j]).sqrt()
+            };
+            let expected: f64 = (0..z.len()).map(|j| -density(j).ln()).sum();
+            assert_relative_eq!(f64::from(detector.score(&features)), expected, max_relative = 1e-4);
+        }
+        assert_survives_a_file(&detector, &bank);
+    }
+
+    #[test]
+    fn constant_neurons_and_empty_classes_give_finite_scores() {
+        let images = vec![(0, vector_image(&[1.0, 0.0], &[4.0, 4.0])); 6];
+        let detector = GaussianDiag::fit(&FitInput::new(&bank(&images), None).unwrap()).unwrap();
+        let seen = detector.score(&vector_image(&[0.0, 1.0], &[4.0, 4.0]));
+        let other = detector.score(&vector_image(&[0.0, 1.0], &[4.0, 4.1]));
+        assert!(seen.is_finite() && seen < other);
+    }
+}

@@ -1,0 +1,102 @@
+//! Out-of-distribution detectors, one file each.
+//!
+//! A detector is fitted on the features of the training images ([`FitInput`]) and then gives every image a score: the
+//! higher, the less like the training data. Scores have no common unit; [`crate::calibration`] gives them one.
+//!
+//! A further detector is one file that implements [`Detector`] and [`Fit`], and one line in [`registry`].
+
+mod arrays;
+mod gaussian_diag;
+mod gaussian_kl;
+mod input;
+mod mahalanobis;
+mod msp;
+mod pattern_hamming;
+pub mod registry;
+mod statistics;
+
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use gaussian_diag::GaussianDiag;
+pub use gaussian_kl::GaussianKl;
+pub use input::FitInput;
+pub use mahalanobis::Mahalanobis;
+pub use msp::Msp;
+pub use pattern_hamming::PatternHamming;
+pub use registry::{DetectorKind, UnknownDetector};
+
+use crate::activation::{FeatureLayout, Features};
+use crate::pattern::PatternError;
+use crate::storage::{StorageError, TensorReader, TensorWriter};
+
+/// Settings and figures of a fitted detector, by name, for people to read.
+pub type Summary = std::collections::BTreeMap<String, serde_json::Value>;
+
+/// A fitted detector.
+pub trait Detector: Send + Sync + std::fmt::Debug {
+    /// Which detector this is.
+    fn kind(&self) -> DetectorKind;
+
+    /// How unlike the training data an image is; higher is less like it. The features must be finite and have the
+    /// layout that the detector was fitted on.
+    fn score(&self, features: &Features) -> f32;
+
+    /// Writes what [`Fit::load`] reads.
+    fn save(&self, out: &mut TensorWriter<'_>);
+
+    /// What it learnt and with which settings.
+    fn summary(&self) -> Summary;
+}
+
+/// How a detector comes into being.
+pub trait Fit: Detector + Sized {
+    /// Learns from training images.
+    ///
+    /// # Errors
+    /// [`FitError`] when the model lacks what the detector needs, or the images do not suffice.
+    fn fit(input: &FitInput<'_>) -> Result<Self, FitError>;
+
+    /// Reads what [`Detector::save`] wrote, for features of the given layout.
+    ///
+    /// # Errors
+    /// [`StorageError`] when a tensor is missing or does not fit the layout.
+    fn load(tensors: &TensorReader<'_>, layout: &FeatureLayout) -> Result<Self, StorageError>;
+}
+
+/// Why a detector cannot be fitted.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum FitError {
+    /// The model does not give what the detector looks at.
+    #[error("{detector} needs {missing}, which this model does not have")]
+    Unsupported {
+        /// The detector.
+        detector: DetectorKind,
+        /// What is missing.
+        missing: &'static str,
+    },
+    /// There is nothing to learn from.
+    #[error("none of the {images} training images is classified correctly; are model and labels of the same classes?")]
+    NoCorrectImages {
+        /// Number of training images.
+        images: usize,
+    },
+    /// The activations give no patterns.
+    #[error("{detector}: {source}")]
+    Pattern {
+        /// The detector.
+        detector: DetectorKind,
+        /// Cause.
+        source: PatternError,
+    },
+    /// The activations do not vary enough, or too much, for the arithmetic.
+    #[error(
+        "{detector}: the covariance of the {images} training images cannot be inverted; are the activations constant?"
+    )]
+    Covariance {
+        /// The detector.
+        detector: DetectorKind,
+        /// Number of training images used.
+        images: usize,
+    },
+}

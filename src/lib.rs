@@ -1,0 +1,23 @@
+//! Classifies camera images with a libtorch model and says how far each one lies outside of what the model learnt.
+//!
+//! The way of the data, from top to bottom: [`frame`] → [`model`] → [`activation`] → [`monitor`] (built from
+//! [`detector`], [`pattern`] and [`calibration`]) → [`node`] and [`viewer`]. See `ARCHITECTURE.md`.
+
+pub mod activation;
+pub mod calibration;
+pub mod cli;
+pub mod dataset;
+pub mod detector;
+pub mod evaluation;
+pub mod frame;
+pub mod model;
+pub mod monitor;
+#[cfg(feature = "ros")]
+pub mod node;
+pub mod pattern;
+pub mod pipeline;
+pub mod scenario;
+pub mod storage;
+pub mod training;
+#[cfg(feature = "viewer")]
+pub mod viewer;

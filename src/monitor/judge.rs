@@ -1,0 +1,101 @@
+//! Judging one image.
+
+use serde::Serialize;
+
+use super::{Calibrated, Monitor, MonitorError};
+use crate::activation::Features;
+use crate::calibration::fuse;
+use crate::detector::DetectorKind;
+
+/// Name of the combined result of all detectors.
+pub const FUSED: &str = "fused";
+
+/// What one detector, or all of them together, say about one image.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DetectorResult {
+    /// Name of the detector, or [`FUSED`].
+    pub name: &'static str,
+    /// Higher is less like the training data; the unit is the detector's own. Always finite.
+    pub score: f32,
+    /// Conformal p-value, above 0 to 1; small means out of distribution.
+    pub p_value: f32,
+}
+
+/// What the monitor says about one image.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Judgement {
+    /// The class that the network predicts.
+    pub predicted_class: usize,
+    /// One result per detector, in the monitor's order.
+    pub detectors: Vec<DetectorResult>,
+    /// All detectors together; the score is their mean surprise (see [`fuse`]).
+    pub fused: DetectorResult,
+    /// Bits in which the binary pattern differs from the nearest one seen in training for the predicted class; `None`
+    /// without the detector `pattern_hamming`.
+    pub hamming_distance: Option<u32>,
+}
+
+impl Calibrated {
+    /// The detector's score; the largest number in place of an overflow, so that it ranks as most unusual.
+    pub(super) fn score(&self, features: &Features) -> f32 {
+        bounded(self.detector.score(features))
+    }
+}
+
+/// The nearest finite number; NaN counts as too large.
+pub(super) fn bounded(score: f32) -> f32 {
+    if score < f32::MAX { score.max(f32::MIN) } else { f32::MAX }
+}
+
+impl Monitor {
+    /// Judges one image by its features.
+    ///
+    /// # Errors
+    /// [`MonitorError::Features`] when the features come from another model, [`MonitorError::NonFinite`] when an
+    /// activation is NaN or infinite.
+    pub fn judge(&self, features: &Features) -> Result<Judgement, MonitorError> {
+        if !features.matches(&self.metadata.layout) {
+            return Err(MonitorError::Features { expected: super::metadata::describe(&self.metadata.layout) });
+        }
+        if !features.is_finite() {
+            return Err(MonitorError::NonFinite { image: String::new() });
+        }
+        let detectors: Vec<DetectorResult> =
+            self.detectors.iter().map(|calibrated| calibrated.result(features)).collect();
+        let surprises = self.detectors.iter().zip(&detectors);
+        let fused = fuse(surprises.map(|(calibrated, result)| calibrated.calibrator.surprise(result.score)));
+        Ok(Judgement {
+            predicted_class: features.predicted_class(),
+            hamming_distance: hamming_distance(&detectors),
+            detectors,
+            fused: DetectorResult { name: FUSED, score: fused, p_value: self.fused.p_value(fused) },
+        })
+    }
+}
+
+impl Calibrated {
+    fn result(&self, features: &Features) -> DetectorResult {
+        let score = self.score(features);
+        DetectorResult { name: self.detector.kind().name(), score, p_value: self.calibrator.p_value(score) }
+    }
+}
+
+/// The score of `pattern_hamming` is the distance itself.
+fn hamming_distance(detectors: &[DetectorResult]) -> Option<u32> {
+    let hamming = detectors.iter().find(|result| result.name == DetectorKind::PatternHamming.name());
+    hamming.map(|result| result.score as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_are_kept_finite() {
+        for (score, kept) in
+            [(1.5, 1.5), (f32::NAN, f32::MAX), (f32::INFINITY, f32::MAX), (f32::NEG_INFINITY, f32::MIN), (-0.5, -0.5)]
+        {
+            assert_eq!(bounded(score), kept);
+        }
+    }
+}

@@ -1,0 +1,312 @@
+use std::fs;
+use std::path::PathBuf;
+
+use proptest::prelude::*;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use tempfile::TempDir;
+
+use super::*;
+use crate::activation::{FeatureBank, FeatureLayout, Features, Head, LayerFeatures, LayerKind, LayerSpec};
+use crate::detector::testing::{synthetic_bank, synthetic_image};
+use crate::detector::{DetectorKind, FitError};
+use crate::storage::StorageError;
+
+const CLASSES: usize = 3;
+
+fn model() -> ModelId {
+    ModelId { sha256: "ab".repeat(32), classes: (0..CLASSES).map(|class| format!("class {class}")).collect() }
+}
+
+fn fit(training: &FeatureBank, calibration: &FeatureBank) -> Result<Monitor, MonitorError> {
+    Monitor::fit(training, calibration, None, model(), &FitSettings::default())
+}
+
+fn fitted() -> Monitor {
+    fit(&synthetic_bank(CLASSES, 60, 1), &synthetic_bank(CLASSES, 80, 2)).unwrap()
+}
+
+fn saved(monitor: &Monitor) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test.monitor");
+    monitor.save(&path).unwrap();
+    (folder, path)
+}
+
+/// A little of everything: images like those of training, shifted ones and extreme ones.
+fn probes() -> Vec<Features> {
+    let mut random = ChaCha8Rng::seed_from_u64(99);
+    let mut probes: Vec<Features> =
+        (0..30).map(|index| synthetic_image(index % CLASSES, CLASSES, &mut random)).collect();
+    for (index, features) in probes.iter_mut().enumerate().skip(10) {
+        let scale = [1.5f32, -3.0, 0.0, 1e6, 3e37][index % 5];
+        features.logits *= scale.min(1e3);
+        features.layers.iter_mut().for_each(|layer| layer.mean *= scale);
+    }
+    probes
+}
+
+fn judge_all(monitor: &Monitor) -> Vec<Judgement> {
+    probes().iter().map(|features| monitor.judge(features).unwrap()).collect()
+}
+
+#[test]
+fn a_saved_monitor_judges_the_same() {
+    let monitor = fitted();
+    let (_folder, path) = saved(&monitor);
+    let opened = Monitor::open(&path).unwrap();
+    assert_eq!(opened.metadata(), monitor.metadata());
+    assert_eq!(judge_all(&opened), judge_all(&monitor));
+    assert_eq!(file_kind(&path).unwrap(), FileKind::Monitor);
+    Monitor::verify(&path).unwrap();
+    let again = path.with_extension("again");
+    opened.save(&again).unwrap();
+    assert_eq!(fs::read(path).unwrap(), fs::read(again).unwrap());
+}
+
+#[test]
+fn an_open_monitor_outlives_a_new_file_in_its_place() {
+    let (_folder, path) = saved(&fitted());
+    let opened = Monitor::open(&path).unwrap();
+    let before = judge_all(&opened);
+    fit(&synthetic_bank(CLASSES, 20, 5), &synthetic_bank(CLASSES, 20, 6)).unwrap().save(&path).unwrap();
+    assert_eq!(judge_all(&opened), before);
+    assert_ne!(judge_all(&Monitor::open(&path).unwrap()), before);
+    assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "no temporary file stays");
+}
+
+#[test]
+fn judgements_are_finite_and_in_range() {
+    for judgement in judge_all(&fitted()) {
+        assert_eq!(judgement.detectors.len(), DetectorKind::ALL.len());
+        for result in judgement.detectors.iter().chain([&judgement.fused]) {
+            assert!(result.score.is_finite() && result.p_value > 0.0 && result.p_value <= 1.0, "{result:?}");
+        }
+        assert_eq!(judgement.hamming_distance.unwrap() as f32, judgement.detectors[0].score);
+    }
+}
+
+#[test]
+fn known_images_pass_and_unknown_ones_do_not() {
+    let monitor = fit(&synthetic_bank(CLASSES, 300, 1), &synthetic_bank(CLASSES, 300, 2)).unwrap();
+    let levels = Levels::default();
+    let mut random = ChaCha8Rng::seed_from_u64(4);
+    let mut alarms = [0; 2];
+    for index in 0..600 {
+        let mut features = synthetic_image(index % CLASSES, CLASSES, &mut random);
+        for alarm in &mut alarms {
+            let p_value = monitor.judge(&features).unwrap().fused.p_value;
+            *alarm += u32::from(levels.verdict(p_value) == Verdict::OutOfDistribution);
+            features.layers.iter_mut().for_each(|layer| layer.mean.invert_axis(ndarray::Axis(0)));
+        }
+    }
+    // 1 % of 600 is 6; 18 is five standard deviations more.
+    assert!(alarms[0] <= 18, "{} false alarms among 600 images", alarms[0]);
+    assert!(alarms[1] >= 590, "{} alarms among 600 unknown images", alarms[1]);
+}
+
+#[test]
+fn another_model_is_refused() {
+    let monitor = fitted();
+    let layout = &monitor.metadata().layout;
+    monitor.check_model(&model().sha256, layout).unwrap();
+    assert!(matches!(monitor.check_model("cd", layout), Err(MonitorError::Model { .. })));
+    let mut other = layout.clone();
+    other.layers[0].channels += 1;
+    let error = monitor.check_model(&model().sha256, &other).unwrap_err().to_string();
+    assert!(error.contains("conv (map of 6)") && error.contains("conv (map of 7)"), "{error}");
+}
+
+#[test]
+fn broken_features_are_refused() {
+    let monitor = fitted();
+    let mut features = probes().remove(0);
+    features.layers[0].mean[2] = f32::NAN;
+    assert!(matches!(monitor.judge(&features), Err(MonitorError::NonFinite { .. })));
+    features.layers.pop();
+    assert!(matches!(monitor.judge(&features), Err(MonitorError::Features { .. })));
+}
+
+#[test]
+fn unusable_images_are_refused_with_the_reason() {
+    let (training, calibration) = (synthetic_bank(CLASSES, 20, 1), synthetic_bank(CLASSES, 20, 2));
+    let error = |training: &FeatureBank, calibration: &FeatureBank| fit(training, calibration).unwrap_err().to_string();
+
+    let mut twice = training.clone();
+    twice.merge(&training.select(&[7])).unwrap();
+    assert!(error(&twice, &calibration).contains(&training.keys()[7]));
+
+    let mut broken = calibration.select(&[0, 1, 2]);
+    let mut features = calibration.features(3);
+    features.logits[0] = f32::INFINITY;
+    broken.push("the/broken_1.png", 0, &features).unwrap();
+    assert!(error(&training, &broken).contains("the/broken_1.png"));
+
+    assert!(error(&training.select(&[]), &calibration).contains("none of the 0 training images"));
+    assert!(error(&training, &calibration.select(&[])).contains("0 images of 0"));
+    assert!(error(&training, &calibration.select(&[0, 3])).contains("2 images of 1"));
+    assert!(error(&training, &synthetic_bank(CLASSES + 1, 20, 2)).contains("another model"));
+    assert!(error(&synthetic_bank(CLASSES + 1, 20, 2), &calibration).contains("3 class names"));
+}
+
+/// Images of a model without map layers.
+fn without_maps(bank: &FeatureBank) -> FeatureBank {
+    let layers = vec![LayerSpec { kind: LayerKind::Vector, ..bank.layout().layers[1].clone() }];
+    let mut vectors = FeatureBank::new(FeatureLayout { layers, penultimate: 0, ..bank.layout().clone() });
+    for row in 0..bank.len() {
+        let features = bank.features(row);
+        let layers = vec![LayerFeatures::vector(features.layers[1].mean.clone())];
+        vectors.push(&bank.keys()[row], bank.labels()[row], &Features { layers, ..features }).unwrap();
+    }
+    vectors
+}
+
+#[test]
+fn a_detector_without_its_layers_is_left_out_unless_it_is_required() {
+    let training = without_maps(&synthetic_bank(CLASSES, 60, 1));
+    let calibration = without_maps(&synthetic_bank(CLASSES, 80, 2));
+    let monitor = fit(&training, &calibration).unwrap();
+    assert_eq!(monitor.metadata().detectors.len(), DetectorKind::ALL.len() - 1);
+    assert!(monitor.metadata().notes[0].starts_with("gaussian_kl was left out"), "{:?}", monitor.metadata().notes);
+
+    let settings = FitSettings::only([DetectorKind::Msp, DetectorKind::GaussianKl]);
+    let error = Monitor::fit(&training, &calibration, None, model(), &settings).unwrap_err();
+    assert!(matches!(error, MonitorError::Fit(FitError::Unsupported { .. })));
+
+    let settings = FitSettings::only([DetectorKind::Msp]);
+    let monitor = Monitor::fit(&training, &calibration, None, model(), &settings).unwrap();
+    let judgement = monitor.judge(&training.features(0)).unwrap();
+    assert_eq!((judgement.detectors.len(), judgement.hamming_distance), (1, None));
+    assert!(matches!(
+        Monitor::fit(&training, &calibration, None, model(), &FitSettings::only([])),
+        Err(MonitorError::NoDetector)
+    ));
+}
+
+#[test]
+fn few_calibration_images_are_noted() {
+    let enough = fit(&synthetic_bank(CLASSES, 20, 1), &synthetic_bank(CLASSES, 80, 2)).unwrap();
+    assert!(enough.metadata().notes.is_empty(), "{:?}", enough.metadata().notes);
+    assert_eq!((enough.metadata().calibration.detector_images, enough.metadata().calibration.fused_images), (120, 120));
+    let few = fit(&synthetic_bank(CLASSES, 20, 1), &synthetic_bank(CLASSES, 10, 2)).unwrap();
+    assert!(few.metadata().notes[0].contains("only 15 images"), "{:?}", few.metadata().notes);
+}
+
+#[test]
+fn rare_and_missing_classes_are_judged() {
+    let training = synthetic_bank(CLASSES, 60, 1);
+    let rows: Vec<usize> = (0..training.len()).filter(|&row| training.labels()[row] == 0 || row == 1).collect();
+    let monitor = fit(&training.select(&rows), &synthetic_bank(CLASSES, 40, 2)).unwrap();
+    for judgement in judge_all(&monitor) {
+        assert!(judgement.detectors.iter().all(|result| result.score.is_finite()));
+    }
+}
+
+fn shards(training: &FeatureBank, calibration: &FeatureBank, parts: usize) -> Vec<Shard> {
+    let part = |bank: &FeatureBank, part: usize| {
+        bank.select(&(0..bank.len()).rev().filter(|row| row * 7 % parts == part).collect::<Vec<_>>())
+    };
+    let head =
+        Head { weight: ndarray::Array2::ones((CLASSES, 10)), bias: ndarray::Array1::zeros(CLASSES), dropout: 0.2 };
+    let shard = |index| Shard {
+        model: model(),
+        settings: FitSettings::default(),
+        head: Some(head.clone()),
+        training: part(training, index),
+        calibration: part(calibration, index),
+    };
+    (0..parts).rev().map(shard).collect()
+}
+
+#[test]
+fn merged_shards_give_the_monitor_of_the_whole() {
+    let (training, calibration) = (synthetic_bank(CLASSES, 60, 1), synthetic_bank(CLASSES, 80, 2));
+    let folder = tempfile::tempdir().unwrap();
+    let shards = shards(&training, &calibration, 4).into_iter().enumerate().map(|(index, shard)| {
+        let path = folder.path().join(format!("{index}.shard"));
+        shard.save(&path).unwrap();
+        let opened = Shard::open(&path).unwrap();
+        assert_eq!(opened, shard);
+        assert_eq!(file_kind(&path).unwrap(), FileKind::Shard);
+        assert!(matches!(Monitor::open(&path), Err(MonitorError::Kind { .. })));
+        opened
+    });
+    let merged = folder.path().join("merged");
+    Monitor::merge(shards.collect::<Vec<_>>()).unwrap().save(&merged).unwrap();
+    let (_folder, whole) = saved(&fit(&training, &calibration).unwrap());
+    assert_eq!(fs::read(merged).unwrap(), fs::read(whole).unwrap());
+}
+
+#[test]
+fn shards_that_do_not_belong_together_are_refused() {
+    let (training, calibration) = (synthetic_bank(CLASSES, 20, 1), synthetic_bank(CLASSES, 20, 2));
+    let error = |change: &dyn Fn(&mut Shard)| {
+        let mut shards = shards(&training, &calibration, 2);
+        change(&mut shards[1]);
+        Monitor::merge(shards).unwrap_err().to_string()
+    };
+    assert!(error(&|shard| shard.model.sha256 = "cd".into()).contains("model"));
+    assert!(error(&|shard| shard.settings.seed = 3).contains("settings"));
+    assert!(error(&|shard| shard.training = training.clone()).contains("twice"));
+    assert!(matches!(Monitor::merge([]), Err(MonitorError::NoShards)));
+}
+
+#[test]
+fn a_newer_format_is_said_to_be_newer() {
+    let (_folder, path) = saved(&fitted());
+    let text = r#"{"format_version": 7, "kind": "oracle"}"#;
+    crate::storage::TensorFile::write(&path, text, crate::storage::Tensors::default()).unwrap();
+    let error = Monitor::open(&path).unwrap_err();
+    assert!(matches!(error, MonitorError::Format { found: 7, .. }), "{error}");
+}
+
+#[test]
+fn missing_and_foreign_files_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.monitor");
+    let error = Monitor::open(&path).unwrap_err();
+    assert!(matches!(error, MonitorError::Storage(StorageError::Io { action: "open", .. })), "{error}");
+    for bytes in [b"".as_slice(), b"PK\x03\x04 something else altogether", &[0; 64]] {
+        fs::write(&path, bytes).unwrap();
+        let error = Monitor::open(&path).unwrap_err();
+        assert!(matches!(error, MonitorError::Storage(StorageError::Format { .. })), "{error}");
+    }
+    assert!(fitted().save(&folder.path().join("no such folder/x")).is_err());
+}
+
+/// Bytes of one saved monitor, made once.
+fn bytes() -> &'static [u8] {
+    static BYTES: std::sync::LazyLock<Vec<u8>> = std::sync::LazyLock::new(|| {
+        let (_folder, path) = saved(&fitted());
+        fs::read(path).unwrap()
+    });
+    &BYTES
+}
+
+fn open_bytes(bytes: &[u8]) -> Result<Monitor, MonitorError> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), bytes).unwrap();
+    Monitor::open(file.path())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn a_truncated_file_is_refused(share in 0.0f64..1.0) {
+        let length = (bytes().len() as f64 * share) as usize;
+        prop_assert!(open_bytes(&bytes()[..length]).is_err());
+    }
+
+    #[test]
+    fn a_changed_byte_is_found(position: prop::sample::Index, in_header: bool, value: u8) {
+        let header = u64::from_le_bytes(bytes()[..8].try_into().unwrap()) as usize + 8;
+        let position = position.index(if in_header { header } else { bytes().len() });
+        let mut changed = bytes().to_vec();
+        changed[position] = value;
+        match open_bytes(&changed) {
+            Ok(monitor) => prop_assert_eq!(judge_all(&monitor), judge_all(&open_bytes(bytes()).unwrap())),
+            Err(error) => prop_assert!(value != bytes()[position], "{}", error),
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Command-line arguments of the executable, besides those of ROS.
+
+use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
+
+use super::reference;
+
+const EXAMPLES: &str = "\
+Examples:
+  monitor_node --ros-args -p model:=models/traffic_signs \\
+      -p monitor:=models/traffic_signs/traffic_signs.monitor \\
+      -p image_topic:=/camera/image_raw
+  monitor_node --ros-args --params-file params/monitor.yaml --log-level debug";
+
+/// Judges camera images: publishes ~/classification, ~/ood and /diagnostics.
+#[derive(Debug, Parser)]
+#[command(name = "monitor_node", version, max_term_width = 120)]
+#[command(override_usage = "monitor_node [--ros-args -p PARAMETER:=VALUE … -r FROM:=TO … --params-file FILE]")]
+pub struct Arguments {
+    /// Print the table of parameters and end
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub describe: Option<Format>,
+}
+
+/// How to print the table of parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For programs.
+    Json,
+    /// A params file with all defaults: `params/monitor.yaml`.
+    Yaml,
+    /// `docs/parameters.md`.
+    Markdown,
+}
+
+impl Arguments {
+    /// Parses the arguments of the process without those between `--ros-args` and `--`. Ends the process for `--help`,
+    /// `--version` and wrong usage.
+    #[must_use]
+    pub fn parse_process(arguments: &[String]) -> Self {
+        let matches = command().get_matches_from(without_ros(arguments));
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+}
+
+impl Format {
+    /// The table of parameters in this format.
+    #[must_use]
+    pub fn table(self) -> String {
+        match self {
+            Self::Json => reference::json(),
+            Self::Yaml => reference::yaml(),
+            Self::Markdown => reference::markdown(),
+        }
+    }
+}
+
+/// The command line with the table of parameters in its help.
+fn command() -> clap::Command {
+    Arguments::command().after_help(format!("Parameters:\n{}\n{EXAMPLES}", reference::plain()))
+}
+
+fn without_ros(arguments: &[String]) -> Vec<String> {
+    let mut in_ros_arguments = false;
+    let own = arguments.iter().filter(|argument| {
+        let of_ros = in_ros_arguments || *argument == "--ros-args";
+        match argument.as_str() {
+            "--ros-args" => in_ros_arguments = true,
+            "--" => in_ros_arguments = false,
+            _ => {}
+        }
+        !of_ros
+    });
+    own.cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn arguments_of_ros_are_left_to_ros() {
+        let arguments = words("node --describe yaml --ros-args -p a:=b --log-level debug -- --version");
+        assert_eq!(without_ros(&arguments), words("node --describe yaml --version"));
+        assert_eq!(without_ros(&words("node --ros-args -p a:=b")), words("node"));
+    }
+
+    #[test]
+    fn the_command_is_consistent_and_its_help_lists_every_parameter() {
+        command().debug_assert();
+        let help = command().render_help().to_string();
+        for row in super::super::parameters::PARAMETERS {
+            assert!(help.contains(row.name), "{}", row.name);
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! The inference thread: takes the newest image, decodes, judges and hands the answer over.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use image::RgbImage;
+
+use crate::activation::Activations;
+use crate::frame::{FrameError, Region};
+use crate::monitor::Verdict;
+use crate::pipeline::PipelineOutput;
+
+use super::request::{Answer, Entry, NamedRegion, Picture, Request};
+use super::settings::{Settings, Tuning};
+use super::slot::{Slot, Taken};
+use super::statistics::Statistics;
+
+/// How often a waiting thread looks whether it should end.
+const POLL: Duration = Duration::from_millis(100);
+
+/// Judges regions of an image; the node's view of the pipeline.
+pub trait Judge {
+    /// One result per region, in order. Problems are results, never panics.
+    fn judge(&mut self, image: &RgbImage, regions: &[Region], tuning: &Tuning) -> PipelineOutput;
+}
+
+/// Everything known about one image once it is judged.
+#[derive(Debug)]
+pub struct Judged {
+    /// What to publish.
+    pub answer: Answer,
+    /// The image and what the network made of it; `None` when it could not be decoded or had no regions.
+    pub evidence: Option<Evidence>,
+}
+
+/// What the viewer shows besides the answer.
+#[derive(Debug)]
+pub struct Evidence {
+    /// Decoded image.
+    pub image: RgbImage,
+    /// Image as it arrived.
+    pub picture: Picture,
+    /// Activations of the judged regions.
+    pub activations: Option<Activations>,
+    /// Row in `activations` of every region.
+    pub rows: Vec<Option<usize>>,
+}
+
+/// What the inference thread shares with the rest of the node.
+#[derive(Debug, Clone)]
+pub struct Shared {
+    /// Newest image.
+    pub slot: Arc<Slot<Request>>,
+    /// Parameters.
+    pub settings: Arc<Mutex<Settings>>,
+    /// Counters.
+    pub statistics: Arc<Mutex<Statistics>>,
+}
+
+impl Shared {
+    /// The parameters that may change.
+    #[must_use]
+    pub fn tuning(&self) -> Tuning {
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner).tuning()
+    }
+
+    /// Runs `action` on the counters.
+    pub fn count<T>(&self, action: impl FnOnce(&mut Statistics) -> T) -> T {
+        action(&mut self.statistics.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Judges images until the slot is closed. `publish` gets every answer first; `show` gets what remains.
+pub fn run(shared: &Shared, judge: &mut impl Judge, mut publish: impl FnMut(&Answer), mut show: impl FnMut(Judged)) {
+    loop {
+        match shared.slot.take(POLL) {
+            Taken::Closed => return,
+            Taken::TimedOut => {}
+            Taken::Item(request) => {
+                let arrived = request.arrived;
+                let judged = process(shared, judge, request);
+                publish(&judged.answer);
+                let done = Instant::now();
+                shared.count(|statistics| statistics.judged(done, done.saturating_duration_since(arrived)));
+                show(judged);
+            }
+        }
+    }
+}
+
+/// Decodes and judges one image.
+fn process(shared: &Shared, judge: &mut impl Judge, request: Request) -> Judged {
+    let Request { header, picture, regions, .. } = request;
+    if regions.is_empty() {
+        return Judged { answer: Answer { header, entries: Vec::new() }, evidence: None };
+    }
+    match picture.decode() {
+        Ok(image) => {
+            let rectangles: Vec<Region> = regions.iter().map(|named| named.region).collect();
+            let output = judge.judge(&image, &rectangles, &shared.tuning());
+            let rows = output.results.iter().map(|result| result.row).collect();
+            let entries = entries(regions, output.results.into_iter().map(|result| result.outcome));
+            count_unknown(shared, &entries);
+            let evidence = Evidence { image, picture, activations: output.activations, rows };
+            Judged { answer: Answer { header, entries }, evidence: Some(evidence) }
+        }
+        Err(error) => {
+            let kind = kind(&error);
+            shared.count(|statistics| regions.iter().for_each(|_| statistics.unknown(kind)));
+            Judged { answer: Answer::unknown(header, regions, &error.to_string()), evidence: None }
+        }
+    }
+}
+
+fn entries(
+    regions: Vec<NamedRegion>,
+    outcomes: impl Iterator<Item = Result<crate::pipeline::Outcome, String>>,
+) -> Vec<Entry> {
+    regions.into_iter().zip(outcomes).map(|(region, outcome)| Entry { region, outcome }).collect()
+}
+
+fn count_unknown(shared: &Shared, entries: &[Entry]) {
+    let reasons = entries.iter().filter_map(|entry| match &entry.outcome {
+        Err(reason) => Some(short(reason)),
+        Ok(outcome) => (outcome.verdict == Verdict::Unknown).then_some(short(&outcome.reason)),
+    });
+    shared.count(|statistics| reasons.for_each(|reason| statistics.unknown(reason)));
+}
+
+/// The part of a reason that is the same for every image.
+fn short(reason: &str) -> &str {
+    let varies = |c: char| c.is_ascii_digit() || c == ':' || c == '`';
+    let end = reason.find(varies).unwrap_or(reason.len());
+    if reason[..end].trim().is_empty() { "other" } else { reason[..end].trim() }
+}
+
+/// Short name of a decoding problem, for the counters.
+fn kind(error: &FrameError) -> &'static str {
+    match error {
+        FrameError::Encoding { .. } => "unsupported encoding",
+        FrameError::Format { .. } => "unsupported format",
+        FrameError::Empty { .. } | FrameError::TooLarge { .. } => "impossible dimensions",
+        FrameError::Step { .. } | FrameError::DataLength { .. } => "wrong data size",
+        FrameError::Truncated { .. } | FrameError::Decode(_) => "corrupt image",
+        _ => "undecodable image",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::pairing::Stamp;
+    use crate::node::request::Header;
+    use crate::pipeline::{Hypothesis, Outcome, RegionResult};
+    use std::time::Duration;
+
+    /// Says class 1 for every region that starts in the image, and refuses the others.
+    struct Fake;
+
+    impl Judge for Fake {
+        fn judge(&mut self, image: &RgbImage, regions: &[Region], tuning: &Tuning) -> PipelineOutput {
+            let result = |region: &Region| {
+                let hypothesis = Hypothesis { class: 1, score: 0.5 };
+                let top_k = vec![hypothesis; tuning.top_k];
+                let outcome =
+                    Outcome { top_k, judgement: None, verdict: Verdict::Unknown, reason: "no monitor: x".into() };
+                let inside = region.x < image.width();
+                RegionResult {
+                    region: *region,
+                    outcome: if inside { Ok(outcome) } else { Err(format!("region {} is outside", region.x)) },
+                    row: None,
+                }
+            };
+            PipelineOutput { results: regions.iter().map(result).collect(), activations: None }
+        }
+    }
+
+    fn shared() -> Shared {
+        Shared { slot: Arc::default(), settings: Arc::default(), statistics: Arc::default() }
+    }
+
+    fn request(sec: i32, encoding: &str, regions: Vec<NamedRegion>) -> Request {
+        let picture = Picture::Raw { encoding: encoding.into(), width: 2, height: 1, step: 6, data: vec![7; 6] };
+        let header = Header { stamp: Stamp { sec, nanosec: 3 }, frame_id: "camera".into() };
+        Request { header, picture, regions, arrived: Instant::now() }
+    }
+
+    fn region(x: u32) -> NamedRegion {
+        NamedRegion { id: format!("sign {x}"), region: Region { x, y: 0, width: 1, height: 1 }, do_rectify: true }
+    }
+
+    /// Runs the loop over the requests, one after the other, and returns the answers.
+    fn answers(shared: &Shared, requests: Vec<Request>) -> Vec<Answer> {
+        let mut answers = Vec::new();
+        for request in requests {
+            let mut judged = None;
+            let slot = Arc::new(Slot::default());
+            assert!(slot.put(request).is_none());
+            slot.close();
+            let shared = Shared { slot, ..shared.clone() };
+            run(&shared, &mut Fake, |answer| judged = Some(answer.clone()), |_| {});
+            answers.push(judged.unwrap());
+        }
+        answers
+    }
+
+    #[test]
+    fn header_and_regions_come_back_unchanged_and_in_order() {
+        let shared = shared();
+        let answers = answers(&shared, vec![request(5, "rgb8", vec![region(1), region(0)])]);
+        assert_eq!(answers[0].header, Header { stamp: Stamp { sec: 5, nanosec: 3 }, frame_id: "camera".into() });
+        let regions: Vec<&NamedRegion> = answers[0].entries.iter().map(|entry| &entry.region).collect();
+        assert_eq!(regions, [&region(1), &region(0)]);
+        assert_eq!(answers[0].entries[0].outcome.as_ref().unwrap().top_k.len(), 3);
+    }
+
+    #[test]
+    fn problems_become_reasons_and_the_loop_goes_on() {
+        let shared = shared();
+        let requests = vec![
+            request(1, "bayer_rggb8", vec![region(0), region(1)]),
+            request(2, "rgb8", vec![region(99)]),
+            request(3, "rgb8", vec![NamedRegion::whole_image()]),
+        ];
+        let answers = answers(&shared, requests);
+        let reasons: Vec<&String> =
+            answers[0].entries.iter().map(|entry| entry.outcome.as_ref().unwrap_err()).collect();
+        assert!(reasons.len() == 2 && reasons[0].contains("bayer_rggb8"), "{reasons:?}");
+        assert_eq!(answers[1].entries[0].outcome.as_ref().unwrap_err(), "region 99 is outside");
+        assert!(answers[2].entries[0].outcome.is_ok());
+        let unknown = shared.count(|statistics| statistics.counts().unknown.clone());
+        let expected = [("unsupported encoding", 2), ("region", 1), ("no monitor", 1)];
+        assert_eq!(unknown, expected.map(|(reason, count)| (reason.to_owned(), count)).into());
+        assert_eq!(shared.count(|statistics| statistics.counts().judged), 3);
+    }
+
+    #[test]
+    fn no_regions_give_an_empty_answer_without_decoding() {
+        let shared = shared();
+        let answers = answers(&shared, vec![request(1, "nonsense", vec![])]);
+        assert!(answers[0].entries.is_empty());
+        assert!(shared.count(|statistics| statistics.counts().unknown.is_empty()));
+    }
+
+    #[test]
+    fn a_closed_slot_ends_the_loop() {
+        let shared = shared();
+        let start = Instant::now();
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(|| run(&shared, &mut Fake, |_| {}, |_| {}));
+            std::thread::sleep(Duration::from_millis(30));
+            shared.slot.close();
+            thread.join().unwrap();
+        });
+        assert!(start.elapsed() < Duration::from_secs(5));
+    }
+
+    #[test]
+    fn reasons_are_counted_without_their_numbers() {
+        assert_eq!(short("region 3,4 is outside"), "region");
+        assert_eq!(short("activations are not finite"), "activations are not finite");
+        assert_eq!(short("12 oranges"), "other");
+    }
+}

@@ -1,0 +1,118 @@
+//! The parameter table as text: help, params file, documentation.
+
+use std::fmt::Write as _;
+
+use super::parameters::{Kind, PARAMETERS, Parameter, Value};
+
+/// Name of the node unless it is remapped.
+pub const NODE_NAME: &str = "monitor";
+
+/// The parameter that ROS itself knows.
+const USE_SIM_TIME: &str = "use_sim_time";
+
+/// A JSON array with one object per parameter.
+pub fn json() -> String {
+    let table = serde_json::to_string_pretty(PARAMETERS);
+    table.expect("the table holds only texts and finite numbers") + "\n"
+}
+
+/// A params file with the default of every parameter and its description as a comment.
+pub fn yaml() -> String {
+    let mut text = String::from(
+        "# All parameters of monitor_node with their defaults. Made by `monitor_node --describe yaml`; compared with it by a \
+         test.\n/**:\n  ros__parameters:\n",
+    );
+    for row in PARAMETERS {
+        let Parameter { name, kind, description, .. } = row;
+        let allowed = allowed_sentence(kind);
+        line(&mut text, format_args!("    # {description}{allowed}"));
+        // launch_ros sets it before the params file is read, so a value here would defeat that of a launch file.
+        let comment = if *name == USE_SIM_TIME { "# " } else { "" };
+        line(&mut text, format_args!("    {comment}{name}: {}", yaml_value(&kind.default_value())));
+    }
+    text
+}
+
+/// `docs/parameters.md`.
+pub fn markdown() -> String {
+    let mut text = String::from(
+        "# Parameters of `monitor_node`\n\nMade by `monitor_node --describe markdown`; compared with it by a test. Parameters \
+         marked *live* can be changed while the\nnode runs (`ros2 param set /monitor NAME VALUE`), the others are read when \
+         it starts.\n\n| name | type | default | allowed | live | what it does |\n|---|---|---|---|---|---|\n",
+    );
+    for row in PARAMETERS {
+        let Parameter { name, kind, dynamic, description } = row;
+        let kind_name = kind.type_name().trim_start_matches("an ").trim_start_matches("a ");
+        let live = if *dynamic { "live" } else { "" };
+        let (default, allowed) = (yaml_value(&kind.default_value()), kind.allowed());
+        line(&mut text, format_args!("| `{name}` | {kind_name} | `{default}` | {allowed} | {live} | {description} |"));
+    }
+    text
+}
+
+/// For `--help`.
+pub fn plain() -> String {
+    let mut text = String::new();
+    for Parameter { name, kind, description, .. } in PARAMETERS {
+        let default = yaml_value(&kind.default_value());
+        line(&mut text, format_args!("  {name} [{default}]\n      {description}{}", allowed_sentence(kind)));
+    }
+    text
+}
+
+fn line(text: &mut String, content: std::fmt::Arguments<'_>) {
+    let written = writeln!(text, "{content}");
+    debug_assert!(written.is_ok(), "writing to a string succeeds");
+}
+
+fn allowed_sentence(kind: &Kind) -> String {
+    match kind {
+        Kind::Text { .. } | Kind::Bool { .. } => String::new(),
+        _ => format!(" Must be {}.", kind.allowed()),
+    }
+}
+
+fn yaml_value(value: &Value) -> String {
+    match value {
+        Value::Text(text) => format!("\"{text}\""),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_parameter_is_in_every_format() {
+        let objects: Vec<serde_json::Value> = serde_json::from_str(&json()).unwrap();
+        assert_eq!(objects.len(), PARAMETERS.len());
+        for (row, object) in PARAMETERS.iter().zip(objects) {
+            assert_eq!(object["name"], row.name);
+            let commented = if row.name == USE_SIM_TIME { "# " } else { "" };
+            assert!(yaml().contains(&format!("\n    {commented}{}: ", row.name)), "{}", row.name);
+            assert!(markdown().contains(&format!("| `{}` |", row.name)), "{}", row.name);
+            assert!(plain().contains(row.description), "{}", row.name);
+        }
+    }
+
+    /// `viewer: off` would be a bool in YAML.
+    #[test]
+    fn texts_are_quoted_and_doubles_keep_their_point() {
+        assert!(yaml().contains("    viewer: \"off\"\n"));
+        assert!(yaml().contains("    diagnostics_period_secs: 1.0\n"));
+        assert!(yaml().contains("    top_k: 3\n"));
+    }
+
+    /// The files in the repository.
+    #[test]
+    fn the_files_are_up_to_date() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        for (file, format, text) in
+            [("params/monitor.yaml", "yaml", yaml()), ("docs/parameters.md", "markdown", markdown())]
+        {
+            let written = std::fs::read_to_string(root.join(file)).unwrap_or_default();
+            assert!(written == text, "{file} is out of date: run `monitor_node --describe {format} > {file}`");
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The spinning thread: brings ROS messages to the camera and keeps everything else going. It decodes nothing and waits
+//! for nothing but ROS.
+
+use std::cell::RefCell;
+use std::future::ready;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::executor::LocalPool;
+use futures::future::Future;
+use futures::stream::{Stream, StreamExt};
+use futures::task::{LocalSpawnExt, SpawnError};
+use r2r::activation_monitor::msg::RegionArray;
+use r2r::sensor_msgs::msg::{CompressedImage, Image};
+
+use super::camera::Camera;
+use super::inference::Shared;
+use super::messages;
+use super::outputs::{Outputs, qos};
+use super::reporter::Reporter;
+use super::request::{Header, Picture};
+use super::settings::{Settings, Transport};
+
+/// Longest wait for a message; bounds how late a signal or an overdue image is seen.
+const WAIT: Duration = Duration::from_millis(20);
+
+/// A ROS node with its subscriptions.
+///
+/// r2r hands messages over in channels that hold ten and then drop the *newest*, so they are emptied after every step of
+/// the node, on the same thread.
+pub struct Spinner {
+    node: r2r::Node,
+    pool: LocalPool,
+    camera: Rc<RefCell<Camera>>,
+}
+
+impl Spinner {
+    /// Subscribes to the topics that the parameters name and serves the parameters.
+    ///
+    /// # Errors
+    /// When ROS refuses a subscription or a service.
+    pub fn new(mut node: r2r::Node, settings: &Settings, shared: &Shared) -> anyhow::Result<Self> {
+        let regions_topic = settings.text("regions_topic");
+        let camera = Rc::new(RefCell::new(Camera::new(shared.clone(), !regions_topic.is_empty())));
+        let (handler, changes) = node.make_derived_parameter_handler(Arc::clone(&shared.settings) as Arc<_>)?;
+        let mut spinner = Self { node, pool: LocalPool::new(), camera };
+        spinner.run_in_background(handler)?;
+        spinner.for_each(changes, |_| {})?;
+        spinner.subscribe_to_images(settings)?;
+        if !regions_topic.is_empty() {
+            spinner.subscribe_to_regions(regions_topic, settings)?;
+        }
+        Ok(spinner)
+    }
+
+    /// Spins until `go_on` says no. Images whose regions do not come are answered here.
+    pub fn run(&mut self, outputs: &Outputs, reporter: &mut Reporter, go_on: impl Fn() -> bool) {
+        while go_on() {
+            self.node.spin_once(WAIT);
+            self.pool.run_until_stalled();
+            let now = Instant::now();
+            self.camera.borrow_mut().overdue(now).iter().for_each(|answer| outputs.publish(answer));
+            reporter.report_when_due(&self.node, now);
+        }
+    }
+
+    fn subscribe_to_images(&mut self, settings: &Settings) -> anyhow::Result<()> {
+        let (topic, profile) = (settings.text("image_topic"), qos(settings.reliability("image_qos")));
+        match settings.transport() {
+            Transport::Raw => {
+                let images = self.node.subscribe::<Image>(topic, profile)?;
+                self.take_images(images, messages::from_raw)
+            }
+            Transport::Compressed => {
+                let images = self.node.subscribe::<CompressedImage>(topic, profile)?;
+                self.take_images(images, messages::from_compressed)
+            }
+        }
+    }
+
+    fn take_images<M: 'static>(
+        &self,
+        images: impl Stream<Item = M> + 'static,
+        convert: fn(M) -> (Header, Picture),
+    ) -> anyhow::Result<()> {
+        let camera = Rc::clone(&self.camera);
+        self.for_each(images, move |message| {
+            let (header, picture) = convert(message);
+            camera.borrow_mut().image(header, picture, Instant::now());
+        })
+    }
+
+    fn subscribe_to_regions(&mut self, topic: &str, settings: &Settings) -> anyhow::Result<()> {
+        let regions = self.node.subscribe::<RegionArray>(topic, qos(settings.reliability("image_qos")))?;
+        let camera = Rc::clone(&self.camera);
+        self.for_each(regions, move |message| {
+            let (stamp, regions) = messages::from_regions(message);
+            camera.borrow_mut().regions(stamp, regions);
+        })
+    }
+
+    fn for_each<M: 'static>(
+        &self,
+        messages: impl Stream<Item = M> + 'static,
+        mut action: impl FnMut(M) + 'static,
+    ) -> anyhow::Result<()> {
+        let every = messages.for_each(move |message| {
+            action(message);
+            ready(())
+        });
+        Ok(self.run_in_background(every)?)
+    }
+
+    fn run_in_background(&self, future: impl Future<Output = ()> + 'static) -> Result<(), SpawnError> {
+        self.pool.spawner().spawn_local(future)
+    }
+}

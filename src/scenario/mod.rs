@@ -1,0 +1,25 @@
+//! Drawn traffic signs, and a drive past them that is recorded as a rosbag2 with its ground truth.
+//!
+//! A sign is a vector drawing that is warped into a picture with the variations a camera sees. Training crops
+//! ([`draw_training_sign`]) and the frames of the drive share drawings and variations, so that a normal sign of the drive is in
+//! distribution for a model that was trained on such crops.
+
+mod backdrop;
+mod canvas;
+mod drive;
+mod glyph;
+mod look;
+mod picture;
+mod sign;
+mod sprite;
+mod synthesize;
+mod texture;
+mod training;
+
+pub use drive::{Anomaly, Drive, DriveSettings, SeenSign};
+pub use sign::{CLASS_NAMES, ForeignSign};
+pub use synthesize::{
+    CLOCK_TOPIC, GROUND_TRUTH_TOPIC, IMAGE_TOPIC, REGIONS_TOPIC, SynthesizeArgs, SynthesizeError, SynthesizeSummary,
+    synthesize,
+};
+pub use training::draw_training_sign;

@@ -1,0 +1,135 @@
+//! Live view and recordings in rerun: camera image, regions, p-values over time, verdict and feature maps.
+//!
+//! The only place that touches rerun, whose SDK blocks when nobody reads: it runs on its own thread behind a bounded
+//! queue that drops the oldest frame. Without the feature `viewer`, [`Viewer::start`] says that it is not built in.
+
+mod colormap;
+mod feature_map;
+mod frame;
+#[cfg(feature = "viewer")]
+mod layout;
+mod queue;
+#[cfg(feature = "viewer")]
+mod recorder;
+#[cfg(feature = "viewer")]
+mod sink;
+mod text;
+mod thread;
+
+pub use feature_map::render;
+pub use frame::{ViewFrame, ViewPicture, ViewRegion};
+pub use queue::{DropOldest, Popped};
+pub use text::verdict_text;
+pub use thread::{Viewer, ViewerCounts};
+
+use std::path::PathBuf;
+
+/// Where the view goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ViewerTarget {
+    /// To an `.rrd` file.
+    Save(PathBuf),
+    /// To every viewer that connects to this address and port.
+    Serve(String, u16),
+    /// To the viewer that listens at this address and port.
+    Connect(String, u16),
+}
+
+/// What to show and how much to queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ViewerOptions {
+    /// Where the view goes.
+    pub target: ViewerTarget,
+    /// Names of all tapped layers of the model, in output order.
+    pub layers: Vec<String>,
+    /// Indices into `layers` of those that are shown.
+    pub shown: Vec<usize>,
+    /// Names of the detectors, in the order of [`ViewRegion::detectors`].
+    pub detectors: Vec<String>,
+    /// Frames that wait before the oldest is dropped.
+    pub queue: usize,
+}
+
+/// Why there is no view.
+#[derive(Debug, thiserror::Error)]
+pub enum ViewerError {
+    /// The layer does not exist.
+    #[error("the model has no layer `{name}` to show; it has {}", known.join(", "))]
+    Layer {
+        /// Name that was asked for.
+        name: String,
+        /// Layers of the model.
+        known: Vec<String>,
+    },
+    /// Not an address.
+    #[error("{address}:{port} is not an address and port to serve on: {reason}")]
+    Address {
+        /// Address that was asked for.
+        address: String,
+        /// Port that was asked for.
+        port: u16,
+        /// Cause.
+        reason: String,
+    },
+    /// The file cannot be written.
+    #[error("cannot record to {path}: {reason}")]
+    File {
+        /// Path of the recording.
+        path: String,
+        /// Cause.
+        reason: String,
+    },
+    /// rerun refuses.
+    #[error("rerun: {0}")]
+    Rerun(String),
+    /// The thread cannot be started.
+    #[error("cannot start the viewer thread: {0}")]
+    Thread(#[from] std::io::Error),
+    /// Compiled without the feature `viewer`.
+    #[error("this binary was built without the feature `viewer`")]
+    NotBuilt,
+}
+
+impl std::fmt::Display for ViewerTarget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Save(path) => write!(f, "file {}", path.display()),
+            Self::Serve(address, port) => write!(f, "serving on rerun+http://{address}:{port}/proxy"),
+            Self::Connect(address, port) => write!(f, "connecting to rerun+http://{address}:{port}/proxy"),
+        }
+    }
+}
+
+/// Largest number of layers that `auto` shows.
+const AUTO_LAYERS: usize = 4;
+
+/// Indices of the layers that `choice` names: names separated by commas, `auto` for the first few, empty for none.
+///
+/// # Errors
+/// [`ViewerError::Layer`] when a name is no layer.
+pub fn choose_layers(choice: &str, layers: &[String]) -> Result<Vec<usize>, ViewerError> {
+    if choice.trim() == "auto" {
+        return Ok((0..layers.len().min(AUTO_LAYERS)).collect());
+    }
+    let names = choice.split(',').map(str::trim).filter(|name| !name.is_empty());
+    let index = |name: &str| {
+        let unknown = || ViewerError::Layer { name: name.to_owned(), known: layers.to_vec() };
+        layers.iter().position(|layer| layer == name).ok_or_else(unknown)
+    };
+    names.map(index).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_are_chosen_by_name() {
+        let layers = ["a", "b", "c", "d", "e"].map(str::to_owned);
+        assert_eq!(choose_layers("auto", &layers).unwrap(), [0, 1, 2, 3]);
+        assert_eq!(choose_layers(" c , a", &layers).unwrap(), [2, 0]);
+        assert!(choose_layers("", &layers).unwrap().is_empty());
+        let error = choose_layers("a,x", &layers).unwrap_err().to_string();
+        assert_eq!(error, "the model has no layer `x` to show; it has a, b, c, d, e");
+    }
+}

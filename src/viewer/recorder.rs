@@ -1,0 +1,245 @@
+//! Turns frames into rerun entities. Runs on the viewer thread only.
+
+use std::io::Cursor;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use image::RgbImage;
+use image::codecs::jpeg::JpegEncoder;
+use rerun::sink::{GrpcSink, GrpcSinkConnectionState, LogSink};
+use rerun::{AsComponents, Boxes2D, Clear, Color, EncodedImage, Image, RecordingStream, Scalars, SeriesLines};
+use rerun::{TextDocument, TextLog, TextLogLevel};
+
+use super::layout::{ROS_TIME, blueprint, path};
+use super::{ViewFrame, ViewPicture, ViewRegion, ViewerError, ViewerOptions, ViewerTarget, feature_map, sink, text};
+use crate::monitor::Verdict;
+
+/// Timeline that counts frames.
+const FRAME: &str = "frame";
+
+/// Quality of images that arrived raw, 1..100.
+const JPEG_QUALITY: u8 = 85;
+
+/// Smallest p-value that the evidence curve tells from others.
+const SMALLEST_P: f32 = 1e-6;
+
+/// How long the end of a recording may take.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How often a lost connection is looked for.
+const CONNECTION_PERIOD: Duration = Duration::from_secs(2);
+
+/// Width of the rectangles in points of the screen.
+const LINE_POINTS: f32 = 1.5;
+
+/// Writes frames to one target.
+pub(super) struct Recorder {
+    options: ViewerOptions,
+    stream: RecordingStream,
+    frame: i64,
+    last_verdict: Option<Verdict>,
+    lost: Arc<AtomicBool>,
+    looked: Instant,
+}
+
+impl Recorder {
+    /// Opens the target and describes the curves.
+    ///
+    /// # Errors
+    /// [`ViewerError`] when the target cannot be opened.
+    pub(super) fn open(options: ViewerOptions) -> Result<Self, ViewerError> {
+        let stream = sink::open(&options.target, blueprint(&options))?;
+        let recorder =
+            Self { options, stream, frame: 0, last_verdict: None, lost: Arc::default(), looked: Instant::now() };
+        recorder.describe_curves();
+        Ok(recorder)
+    }
+
+    /// Shows one frame.
+    pub(super) fn show(&mut self, frame: ViewFrame) {
+        self.reconnect();
+        self.stream.set_timestamp_nanos_since_epoch(ROS_TIME, frame.stamp_nanos);
+        self.stream.set_time_sequence(FRAME, self.frame);
+        self.frame += 1;
+        self.curves(&frame);
+        self.event(&frame);
+        if let Some(picture) = &frame.picture {
+            self.regions(&frame, picture);
+            self.focus(&frame, picture);
+            self.log(path::VERDICT, &TextDocument::from_markdown(text::verdict_text(&frame)));
+            self.image(frame.picture);
+        }
+    }
+
+    /// Writes out what rerun still holds.
+    pub(super) fn flush(&self) {
+        if let Err(error) = self.stream.flush_with_timeout(FLUSH_TIMEOUT) {
+            tracing::debug!("the viewer did not get everything: {error}");
+        }
+        if matches!(self.options.target, ViewerTarget::Save(_)) {
+            self.stream.finalize_deferred_sinks();
+        }
+    }
+
+    fn log(&self, entity: &str, components: &impl AsComponents) {
+        if let Err(error) = self.stream.log(entity, components) {
+            tracing::debug!("cannot show {entity}: {error}");
+        }
+    }
+
+    /// Names, colours and widths of the curves; logged once.
+    fn describe_curves(&self) {
+        let curves = [("fused", Color::from_rgb(255, 255, 255), 2.5), ALARM_CURVE, SUSPECT_CURVE];
+        let detectors = self.options.detectors.iter().zip(DETECTOR_COLORS.iter().cycle());
+        let detectors = detectors.map(|(name, [r, g, b])| (name.as_str(), Color::from_rgb(*r, *g, *b), 1.0));
+        for (name, color, width) in curves.into_iter().chain(detectors) {
+            let line = SeriesLines::new().with_names([name]).with_colors([color]).with_widths([width]);
+            for parent in [path::P_VALUES, path::EVIDENCE] {
+                if let Err(error) = self.stream.log_static(format!("{parent}/{name}"), &line) {
+                    tracing::debug!("cannot describe the curve {name}: {error}");
+                }
+            }
+        }
+    }
+
+    fn curves(&self, frame: &ViewFrame) {
+        self.curve(ALARM_CURVE.0, frame.alarm_level);
+        self.curve(SUSPECT_CURVE.0, frame.suspect_level);
+        let Some(focus) = frame.focus() else { return };
+        if let Some(p_value) = focus.p_value {
+            self.curve("fused", p_value);
+        }
+        for (name, p_value) in &focus.detectors {
+            self.curve(name, *p_value);
+        }
+    }
+
+    fn curve(&self, name: &str, p_value: f32) {
+        let evidence = -p_value.max(SMALLEST_P).log10();
+        self.log(&format!("{}/{name}", path::P_VALUES), &Scalars::single(f64::from(p_value)));
+        self.log(&format!("{}/{name}", path::EVIDENCE), &Scalars::single(f64::from(evidence)));
+    }
+
+    /// One line when the verdict of the focus changes.
+    fn event(&mut self, frame: &ViewFrame) {
+        let verdict = frame.focus().map(|focus| focus.verdict);
+        if verdict == self.last_verdict {
+            return;
+        }
+        self.last_verdict = verdict;
+        if let Some(focus) = frame.focus() {
+            let line = format!("{} {}: {}", focus.id, focus.verdict.as_str(), focus.label());
+            self.log(path::EVENTS, &TextLog::new(line.trim()).with_level(level(focus.verdict)));
+        }
+    }
+
+    fn regions(&self, frame: &ViewFrame, picture: &ViewPicture) {
+        if frame.regions.is_empty() {
+            self.log(path::REGIONS, &Clear::flat());
+            return;
+        }
+        let (mins, sizes): (Vec<_>, Vec<_>) =
+            frame.regions.iter().map(|region| rectangle(region, picture.image.dimensions())).unzip();
+        let boxes = Boxes2D::from_mins_and_sizes(mins, sizes)
+            .with_labels(frame.regions.iter().map(ViewRegion::label))
+            .with_colors(frame.regions.iter().map(|region| color(region.verdict)))
+            .with_radii([rerun::Radius::new_ui_points(LINE_POINTS)])
+            .with_show_labels(true);
+        self.log(path::REGIONS, &boxes);
+    }
+
+    /// Crop and feature maps of the region that has the focus.
+    fn focus(&self, frame: &ViewFrame, picture: &ViewPicture) {
+        let Some(focus) = frame.focus() else { return };
+        if let Some(crop) = picture.crop(focus.region) {
+            self.pixels(path::FOCUS, crop);
+        }
+        let (Some(activations), Some(row)) = (&picture.activations, focus.row) else { return };
+        for &layer in &self.options.shown {
+            if let Some(map) = activations.layers.get(layer).and_then(|layer| feature_map::render(layer, row)) {
+                self.pixels(&format!("{}/{}", path::LAYERS, self.options.layers[layer]), map);
+            }
+        }
+    }
+
+    fn pixels(&self, entity: &str, pixels: RgbImage) {
+        let size = pixels.dimensions().into();
+        self.log(entity, &Image::from_rgb24(pixels.into_raw(), size));
+    }
+
+    fn image(&self, picture: Option<ViewPicture>) {
+        let Some(ViewPicture { image, jpeg, .. }) = picture else { return };
+        if let Some(bytes) = jpeg.or_else(|| encode(&image)) {
+            self.log(path::IMAGE, &EncodedImage::new(bytes).with_media_type(rerun::MediaType::JPEG));
+        }
+    }
+
+    /// rerun never connects again once a viewer has gone; a fresh stream does.
+    fn reconnect(&mut self) {
+        if !matches!(self.options.target, ViewerTarget::Connect(..)) || self.looked.elapsed() < CONNECTION_PERIOD {
+            return;
+        }
+        self.looked = Instant::now();
+        if self.lost.swap(false, Ordering::Relaxed) {
+            match sink::open(&self.options.target, blueprint(&self.options)) {
+                Ok(stream) => self.stream = stream,
+                Err(error) => tracing::debug!("cannot connect to the viewer again: {error}"),
+            }
+            self.describe_curves();
+        }
+        let lost = Arc::clone(&self.lost);
+        self.stream.inspect_sink(move |sink| lost.store(is_disconnected(sink), Ordering::Relaxed));
+    }
+}
+
+fn is_disconnected(sink: &dyn LogSink) -> bool {
+    let sink: &dyn std::any::Any = sink;
+    sink.downcast_ref::<GrpcSink>()
+        .is_some_and(|sink| matches!(sink.status(), GrpcSinkConnectionState::Disconnected(_)))
+}
+
+const ALARM_CURVE: (&str, Color, f32) = ("alarm level", Color(rerun::Rgba32::from_rgb(230, 60, 60)), 1.0);
+const SUSPECT_CURVE: (&str, Color, f32) = ("suspect level", Color(rerun::Rgba32::from_rgb(240, 170, 40)), 1.0);
+
+/// Colours that can be told apart on the dark background (Okabe and Ito, 2008).
+const DETECTOR_COLORS: [[u8; 3]; 6] =
+    [[86, 180, 233], [0, 158, 115], [204, 121, 167], [240, 228, 66], [0, 114, 178], [213, 94, 0]];
+
+fn color(verdict: Verdict) -> Color {
+    let [r, g, b] = match verdict {
+        Verdict::InDistribution => [40, 200, 90],
+        Verdict::Suspect => [240, 170, 40],
+        Verdict::OutOfDistribution => [235, 50, 50],
+        Verdict::Unknown => [160, 160, 160],
+    };
+    Color::from_rgb(r, g, b)
+}
+
+fn level(verdict: Verdict) -> TextLogLevel {
+    match verdict {
+        Verdict::InDistribution => TextLogLevel::INFO.into(),
+        Verdict::OutOfDistribution => TextLogLevel::ERROR.into(),
+        Verdict::Suspect | Verdict::Unknown => TextLogLevel::WARN.into(),
+    }
+}
+
+/// Upper left corner and size; the whole image as itself.
+fn rectangle(region: &ViewRegion, (width, height): (u32, u32)) -> ([f32; 2], [f32; 2]) {
+    let region = region.region;
+    if region.is_whole() {
+        return ([0.0, 0.0], [width as f32, height as f32]);
+    }
+    ([region.x as f32, region.y as f32], [region.width as f32, region.height as f32])
+}
+
+fn encode(image: &RgbImage) -> Option<Vec<u8>> {
+    let mut bytes = Cursor::new(Vec::new());
+    match JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY).encode_image(image) {
+        Ok(()) => Some(bytes.into_inner()),
+        Err(error) => {
+            tracing::debug!("cannot encode the image for the viewer: {error}");
+            None
+        }
+    }
+}

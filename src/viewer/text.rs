@@ -1,0 +1,78 @@
+//! The verdicts of one image in words.
+
+use std::fmt::Write as _;
+
+use super::frame::{ViewFrame, ViewRegion};
+
+/// Markdown: the verdict that matters most as a heading, then a table of all regions.
+#[must_use]
+pub fn verdict_text(frame: &ViewFrame) -> String {
+    let Some(focus) = frame.focus() else {
+        return "# nothing to judge in this image".to_owned();
+    };
+    let mut text = format!("# {}\n\n{}\n\n", focus.verdict.as_str(), explanation(focus));
+    text.push_str("| region | class | score | p-value | verdict |\n|---|---|---|---|---|\n");
+    for region in &frame.regions {
+        let _ = writeln!(text, "{}", row(region));
+    }
+    text
+}
+
+fn explanation(focus: &ViewRegion) -> String {
+    let strangest = focus.detectors.iter().min_by(|a, b| a.1.total_cmp(&b.1));
+    match (focus.p_value, strangest) {
+        (Some(p_value), Some((name, least))) => {
+            format!(
+                "**{}** looks like the training data with p = {p_value:.3}; least to `{name}` (p = {least:.3})",
+                name_of(focus)
+            )
+        }
+        (Some(p_value), None) => format!("**{}** looks like the training data with p = {p_value:.3}", name_of(focus)),
+        (None, _) => focus.reason.clone(),
+    }
+}
+
+fn row(region: &ViewRegion) -> String {
+    let p_value = region.p_value.map_or_else(|| "–".to_owned(), |p_value| format!("{p_value:.3}"));
+    let ViewRegion { class_name, score, verdict, .. } = region;
+    format!("| {} | {class_name} | {score:.2} | {p_value} | {} |", name_of(region), verdict.as_str())
+}
+
+fn name_of(region: &ViewRegion) -> String {
+    let rectangle = region.region;
+    match region.id.as_str() {
+        "" if rectangle.is_whole() => "whole image".to_owned(),
+        "" => format!("{}×{} at {}, {}", rectangle.width, rectangle.height, rectangle.x, rectangle.y),
+        id => id.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::frame::tests::{frame, region};
+    use super::*;
+    use crate::frame::Region;
+    use crate::monitor::Verdict;
+
+    #[test]
+    fn the_strangest_region_is_the_heading_and_all_are_listed() {
+        let mut strange = region("", Some(0.004));
+        strange.verdict = Verdict::OutOfDistribution;
+        let text = verdict_text(&frame(vec![region("sign_1", Some(0.4)), strange]));
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "# OUT_OF_DISTRIBUTION");
+        assert!(lines[2].contains("**2×1 at 1, 0**") && lines[2].contains("`mahalanobis` (p = 0.020)"), "{}", lines[2]);
+        assert_eq!(lines[6], "| sign_1 | stop | 0.98 | 0.400 | IN_DISTRIBUTION |");
+        assert_eq!(lines[7], "| 2×1 at 1, 0 | stop | 0.98 | 0.004 | OUT_OF_DISTRIBUTION |");
+    }
+
+    #[test]
+    fn no_region_and_no_p_value() {
+        assert_eq!(verdict_text(&frame(vec![])), "# nothing to judge in this image");
+        let mut whole = region("", None);
+        whole.region = Region::WHOLE;
+        whole.reason = "no monitor loaded".into();
+        let text = verdict_text(&frame(vec![whole]));
+        assert!(text.contains("no monitor loaded") && text.contains("| whole image | stop | 0.98 | – |"), "{text}");
+    }
+}

@@ -1,0 +1,178 @@
+"""The node as a process, and an independent ROS 2 client (rclpy) that talks to it."""
+
+import os
+import pathlib
+import signal
+import struct
+import subprocess
+import tempfile
+import time
+import zlib
+
+import numpy
+import rclpy
+from activation_monitor.msg import ClassificationArray, OodConfidenceArray, Region, RegionArray
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import CompressedImage, Image, RegionOfInterest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+RELEASE = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
+MODEL = ROOT / "models/traffic_signs"
+MONITOR = MODEL / "traffic_signs.monitor"
+START_SECS = 40.0
+END_SECS = 12.0
+
+
+def stop_sign():
+    """A drawn stop sign, 64×64×3; made by examples/draw_signs.rs."""
+    header, pixels = (ROOT / "tests/data/stop_sign.ppm").read_bytes().split(b"\n255\n", 1)
+    width, height = map(int, header.split()[1:3])
+    return numpy.frombuffer(pixels, numpy.uint8).reshape(height, width, 3).copy()
+
+
+def png(pixels):
+    """RGB pixels as a PNG file."""
+
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    height, width, _ = pixels.shape
+    rows = b"".join(b"\0" + row.tobytes() for row in pixels)
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def raw_image(pixels, encoding="rgb8", padding=0):
+    """sensor_msgs/Image of RGB pixels in an encoding, each row followed by padding bytes."""
+    channels = {"rgb8": [0, 1, 2], "bgr8": [2, 1, 0], "rgba8": [0, 1, 2, 0], "bgra8": [2, 1, 0, 0], "mono8": [0]}
+    rows = pixels[:, :, channels.get(encoding, [0, 1, 2])]
+    height, width, depth = rows.shape
+    data = b"".join(row.tobytes() + b"\xee" * padding for row in rows)
+    return Image(height=height, width=width, encoding=encoding, step=width * depth + padding, data=data)
+
+
+def region(name, x, y, width, height):
+    roi = RegionOfInterest(x_offset=x, y_offset=y, width=width, height=height)
+    return Region(id=name, roi=roi)
+
+
+class NodeProcess:
+    """monitor_node with parameters; its output lies in a file."""
+
+    def __init__(self, *, model=MODEL, monitor=MONITOR, arguments=(), **parameters):
+        parameters = {"model": model, "monitor": monitor, "image_topic": "/camera", **parameters}
+        command = [str(RELEASE / "monitor_node"), "--ros-args"]
+        for name, value in parameters.items():
+            value = str(value).lower() if isinstance(value, bool) else value
+            command += ["-p", f"{name}:={value if value != '' else chr(34) * 2}"]
+        self._log = tempfile.TemporaryFile(mode="w+")
+        self.process = subprocess.Popen([*command, *arguments], stdout=self._log, stderr=subprocess.STDOUT, cwd=ROOT)
+
+    def log(self):
+        self._log.seek(0)
+        return self._log.read()
+
+    def wait(self, timeout_secs=END_SECS):
+        """Exit code; fails when the process does not end in time."""
+        return self.process.wait(timeout_secs)
+
+    def end(self, number=signal.SIGINT):
+        """Asks the process to end and returns its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            return self.wait()
+        finally:
+            self.kill()
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+class Client:
+    """Publishes images and regions, and keeps every answer by its stamp."""
+
+    def __init__(self, image_type=Image, image_qos=10):
+        self.node = rclpy.create_node(f"client_{time.monotonic_ns()}")
+        self.images = self.node.create_publisher(image_type, "/camera", image_qos)
+        self.regions = self.node.create_publisher(RegionArray, "/regions", 10)
+        self.classified, self.judged, self.statuses = {}, {}, {}
+        many = QoSProfile(depth=1000)
+        subscribe = self.node.create_subscription
+        subscribe(ClassificationArray, "/monitor/classification", self._keep(self.classified), many)
+        subscribe(OodConfidenceArray, "/monitor/ood", self._keep(self.judged), many)
+        subscribe(DiagnosticArray, "/diagnostics", self._status, many)
+        self._stamp = 0
+
+    @staticmethod
+    def _keep(answers):
+        def keep(message):
+            answers[message.header.stamp.sec, message.header.stamp.nanosec] = message
+
+        return keep
+
+    def _status(self, message):
+        for status in message.status:
+            self.statuses[status.name.split(": ")[1]] = status
+
+    def value(self, status, key):
+        """A value of the newest status of that name; None before the first one."""
+        status = self.statuses.get(status)
+        return None if status is None else {pair.key: pair.value for pair in status.values}[key]
+
+    def spin_until(self, condition, timeout_secs=10.0, what="the condition"):
+        deadline = time.monotonic() + timeout_secs
+        while not condition():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{what} did not come true within {timeout_secs} s")
+            rclpy.spin_once(self.node, timeout_sec=0.02)
+
+    def spin_for(self, secs):
+        deadline = time.monotonic() + secs
+        while time.monotonic() < deadline:
+            rclpy.spin_once(self.node, timeout_sec=0.02)
+
+    def wait_for(self, process):
+        """Until images and answers have a way."""
+
+        def connected():
+            if process.process.poll() is not None:
+                raise AssertionError(f"the node ended:\n{process.log()}")
+            graph = self.node
+            outputs = all(graph.count_publishers(f"/monitor/{name}") for name in ("classification", "ood"))
+            return outputs and self.images.get_subscription_count() > 0
+
+        self.spin_until(connected, START_SECS, "the connection to the node")
+        self.spin_for(0.3)  # the answers' topics are matched a little later than they are seen
+
+    def next_stamp(self):
+        self._stamp += 1
+        return 1000 + self._stamp, 7
+
+    def send(self, message, stamp=None, regions=None):
+        """Publishes an image (and its regions) and returns its stamp."""
+        stamp = stamp or self.next_stamp()
+        message.header.stamp.sec, message.header.stamp.nanosec = stamp
+        message.header.frame_id = "camera_optical"
+        self.images.publish(message)
+        if regions is not None:
+            array = RegionArray(regions=regions)
+            array.header = message.header
+            self.regions.publish(array)
+        return stamp
+
+    def ask(self, message, regions=None, stamp=None):
+        """Publishes an image and waits for both answers."""
+        stamp = self.send(message, stamp, regions)
+        self.spin_until(lambda: stamp in self.judged and stamp in self.classified, what=f"the answer to {stamp}")
+        return self.classified[stamp], self.judged[stamp]
+
+    def close(self):
+        self.node.destroy_node()
+
+
+def compressed(data, kind="jpeg"):
+    return CompressedImage(format=kind, data=data)
