@@ -14,7 +14,7 @@ use activation_monitor::dataset::{labelled_images, track_of};
 use activation_monitor::frame::{self, Region};
 use activation_monitor::model::{FORMAT_VERSION, InputSpec, Manifest};
 use activation_monitor::scenario::{CLASS_NAMES, draw_training_sign};
-use activation_monitor::training::{ImageSet, Progress, Recipe, ResidualNetwork, accuracy, train};
+use activation_monitor::training::{Decoys, ImageSet, Progress, Recipe, ResidualNetwork, accuracy, train};
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use image::RgbImage;
@@ -25,6 +25,10 @@ use tch::{Device, nn};
 
 /// Side length in pixels at which drawn signs are made.
 const DRAWN_SIZE_PX: u32 = 48;
+
+/// Signs that a quarter turn leaves as they are or makes another sign of: discs, diamonds, rings, and the two arrows of keep
+/// right and keep left.
+const TURN_INTO_A_SIGN: [usize; 6] = [12, 15, 32, 38, 39, 40];
 
 /// Train the shipped traffic-sign classifier.
 #[derive(Parser, Debug)]
@@ -56,6 +60,13 @@ struct Arguments {
     /// Training steps of 128 images.
     #[arg(long, default_value_t = 4_000)]
     steps: usize,
+    /// Decoys per step of 128 images: training images with their parts in the wrong place, on which the network is
+    /// taught to be undecided; 0 for none.
+    #[arg(long, default_value_t = 48)]
+    decoys: i64,
+    /// Weight of the decoys' loss.
+    #[arg(long, default_value_t = 0.5)]
+    decoy_weight: f64,
     /// Seed of everything random.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -85,7 +96,8 @@ fn main() -> Result<()> {
 
     let mut store = nn::VarStore::new(Device::Cpu);
     let network = ResidualNetwork::new(&store.root(), CLASS_NAMES.len(), arguments.dropout);
-    let recipe = Recipe { steps: arguments.steps, seed: arguments.seed, ..Recipe::default() };
+    let recipe =
+        Recipe { steps: arguments.steps, seed: arguments.seed, decoys: decoys(&arguments), ..Recipe::default() };
     run_training(&network, &store, &training, &recipe)?;
     store.freeze();
 
@@ -95,6 +107,12 @@ fn main() -> Result<()> {
         println!("accuracy on {} test images: {:.4}", images.len(), accuracy(&network, &images));
     }
     export(&network, &arguments, input)
+}
+
+fn decoys(arguments: &Arguments) -> Option<Decoys> {
+    let turns = (0..CLASS_NAMES.len()).map(|class| !TURN_INTO_A_SIGN.contains(&class)).collect();
+    let Arguments { decoys: per_step, decoy_weight: weight, .. } = *arguments;
+    (per_step > 0).then_some(Decoys { per_step, weight, turns })
 }
 
 fn load_samples(arguments: &Arguments) -> Result<Vec<Sample>> {
@@ -191,9 +209,16 @@ fn export(network: &ResidualNetwork, arguments: &Arguments, input: InputSpec) ->
         head: Some(network.head_spec()),
         decoy_class: None,
         provenance: format!(
-            "examples/train_traffic_signs.rs --steps {} --drawn {} --held-out {} --dropout {} --input-px {} --seed {} \
-             on the GTSRB training set (Stallkamp et al. 2012) and drawn signs",
-            arguments.steps, arguments.drawn, arguments.held_out, arguments.dropout, arguments.input_px, arguments.seed
+            "examples/train_traffic_signs.rs --steps {} --drawn {} --held-out {} --dropout {} --input-px {} --decoys {} \
+             --decoy-weight {} --seed {} on the GTSRB training set (Stallkamp et al. 2012) and drawn signs",
+            arguments.steps,
+            arguments.drawn,
+            arguments.held_out,
+            arguments.dropout,
+            arguments.input_px,
+            arguments.decoys,
+            arguments.decoy_weight,
+            arguments.seed
         ),
         license: "Apache-2.0 (weights); GTSRB images carry no licence text, see MODEL_CARD.md".into(),
     };

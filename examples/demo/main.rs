@@ -94,7 +94,7 @@ fn main() -> Result<()> {
     ended?;
     let summary = arguments.output.join("summary.json");
     scores.report(&summary)?;
-    println!("summary    {}\nrecording  {}  (rerun {0})", summary.display(), recording.display());
+    println!("summary    {}\nrecording  {1}  (look at it with `rerun {1}`)", summary.display(), recording.display());
     Ok(())
 }
 

@@ -4,11 +4,13 @@
 //! PyTorch by `tools/export_model.py`. Beside [`crate::model`] the only place that touches tch.
 
 mod augment;
+mod decoys;
 mod images;
 mod network;
 mod trainer;
 
 pub use augment::Augmentation;
+pub use decoys::Decoys;
 pub use images::ImageSet;
 pub use network::ResidualNetwork;
 pub use trainer::{Progress, Recipe, accuracy, train};

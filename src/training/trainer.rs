@@ -4,12 +4,12 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use tch::nn::{self, OptimizerConfig};
-use tch::{Kind, TchError};
+use tch::{Kind, TchError, Tensor};
 
-use super::{Augmentation, ImageSet, ResidualNetwork};
+use super::{Augmentation, Decoys, ImageSet, ResidualNetwork};
 
 /// How to train.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Recipe {
     /// Number of steps (batches).
     pub steps: usize,
@@ -27,6 +27,8 @@ pub struct Recipe {
     pub precision: Kind,
     /// Random variation of the images.
     pub augmentation: Augmentation,
+    /// Images of none of the classes; `None` for none.
+    pub decoys: Option<Decoys>,
 }
 
 impl Default for Recipe {
@@ -40,6 +42,7 @@ impl Default for Recipe {
             seed: 0,
             precision: Kind::BFloat16,
             augmentation: Augmentation::default(),
+            decoys: None,
         }
     }
 }
@@ -71,19 +74,38 @@ pub fn train(
     let config = nn::Sgd { momentum: MOMENTUM, dampening: 0.0, wd: recipe.weight_decay, nesterov: true };
     let mut optimizer = config.build(store, recipe.learning_rate)?;
     let mut order = Order::new(images.len(), recipe.seed);
+    let mut random = ChaCha8Rng::seed_from_u64(!recipe.seed);
     for step in 0..recipe.steps {
         optimizer.set_lr(learning_rate(recipe, step));
         let (batch, labels) = images.batch(&order.next(recipe.batch_size));
         let batch = recipe.augmentation.apply(&batch);
-        let logits = network.forward(&batch, recipe.precision, true);
-        let loss =
-            logits.cross_entropy_loss::<tch::Tensor>(&labels, None, tch::Reduction::Mean, -100, recipe.label_smoothing);
+        let loss = loss(network, &batch, &labels, recipe, &mut random);
         optimizer.backward_step(&loss);
         if !observe(Progress { step: step + 1, loss: loss.double_value(&[]) }) {
             break;
         }
     }
     Ok(())
+}
+
+/// Cross-entropy of a batch; with decoys also, weighted, that of their predictions with the uniform distribution.
+fn loss(
+    network: &ResidualNetwork,
+    batch: &Tensor,
+    labels: &Tensor,
+    recipe: &Recipe,
+    random: &mut ChaCha8Rng,
+) -> Tensor {
+    const IGNORED_LABEL: i64 = -100;
+    let decoys = recipe.decoys.as_ref().map(|decoys| decoys.make(batch, labels, random));
+    let images = decoys.as_ref().map_or_else(|| batch.shallow_clone(), |decoys| Tensor::cat(&[batch, decoys], 0));
+    let logits = network.forward(&images, recipe.precision, true);
+    let known = logits.narrow(0, 0, batch.size()[0]);
+    let loss =
+        known.cross_entropy_loss::<Tensor>(labels, None, tch::Reduction::Mean, IGNORED_LABEL, recipe.label_smoothing);
+    let (Some(decoys), Some(images)) = (&recipe.decoys, decoys) else { return loss };
+    let unknown = logits.narrow(0, batch.size()[0], images.size()[0]);
+    loss - decoys.weight * unknown.log_softmax(1, Kind::Float).mean(Kind::Float)
 }
 
 /// Share of the images that `network` classifies correctly, 0..1.

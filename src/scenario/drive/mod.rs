@@ -27,6 +27,8 @@ const SMALLEST_PX: f32 = 24.0;
 const LARGEST_PX: f32 = 132.0;
 /// Share of a sign that mud must hide before the sign counts as seen through mud.
 const MUDDY: f32 = 0.35;
+/// Share of a sign's light that fog must replace before the sign counts as seen in fog.
+const FOGGY: f32 = 0.8;
 
 /// Size and length of a drive.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -84,7 +86,8 @@ impl Drive {
             mud.paint(&mut picture);
         }
         self.camera(seconds, &mut rng).expose(&mut picture);
-        let seen = self.ahead(position).filter_map(|sign| self.seen(sign, &lens, position, mud.as_ref(), &mut rng));
+        let seen =
+            self.ahead(position).filter_map(|sign| self.seen(sign, &lens, position, (&air, mud.as_ref()), &mut rng));
         let seen = seen.collect();
         (picture.to_image(), seen)
     }
@@ -138,17 +141,22 @@ impl Drive {
         sign: &RoadsideSign,
         lens: &Lens,
         position: f32,
-        mud: Option<&Mud>,
+        (air, mud): (&Air, Option<&Mud>),
         rng: &mut impl Rng,
     ) -> Option<SeenSign> {
-        let bounds = sign.subject.sprite.bounds(&sign.view(lens, sign.position - position));
+        let distance = sign.position - position;
+        let bounds = sign.subject.sprite.bounds(&sign.view(lens, distance));
         let jitter = std::array::from_fn(|_| rng.random_range(-0.03..0.03));
         let scale = self.settings.width as f32 / 1280.0;
         let size = (bounds[2] - bounds[0]).max(bounds[3] - bounds[1]) / scale;
         let smallest = sign.subject.anomaly.map_or(SMALLEST_PX, Anomaly::visible_from_px);
-        let muddy = sign.subject.anomaly != Some(Anomaly::Mud) || mud.is_some_and(|mud| mud.coverage(bounds) > MUDDY);
+        let affected = match sign.subject.anomaly {
+            Some(Anomaly::Mud) => mud.is_some_and(|mud| mud.coverage(bounds) > MUDDY),
+            Some(Anomaly::Fog) => air.veil(distance).share > FOGGY,
+            _ => true,
+        };
         let rectangle = detected(bounds, jitter, lens)?;
-        ((smallest..LARGEST_PX).contains(&size) && muddy).then(|| SeenSign {
+        ((smallest..LARGEST_PX).contains(&size) && affected).then(|| SeenSign {
             id: sign.id.clone(),
             rectangle,
             class: sign.subject.class,
