@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --release --example draw_signs -- --output target/signs.png
-//! cargo run --release --example draw_signs -- --class 14 --seed 3 --size 64 --output tests/data/stop_sign.ppm
+//! cargo run --release --example draw_signs -- --class 14 --seed 3 --size 64 --output tests/data/stop_sign.pam
 //! ```
 
 use std::path::PathBuf;

@@ -26,9 +26,9 @@ use tch::{Device, nn};
 /// Side length in pixels at which drawn signs are made.
 const DRAWN_SIZE_PX: u32 = 48;
 
-/// Signs that a quarter turn leaves as they are or makes another sign of: discs, diamonds, rings, and the two arrows of keep
+/// Signs that a turn leaves as they are or makes another sign of: discs, diamonds, rings, a bar, and the two arrows of keep
 /// right and keep left.
-const TURN_INTO_A_SIGN: [usize; 6] = [12, 15, 32, 38, 39, 40];
+const TURN_INTO_A_SIGN: [usize; 7] = [12, 15, 17, 32, 38, 39, 40];
 
 /// Train the shipped traffic-sign classifier.
 #[derive(Parser, Debug)]
@@ -60,12 +60,12 @@ struct Arguments {
     /// Training steps of 128 images.
     #[arg(long, default_value_t = 4_000)]
     steps: usize,
-    /// Decoys per step of 128 images: training images with their parts in the wrong place, on which the network is
-    /// taught to be undecided; 0 for none.
+    /// Decoys per step of 128 images: training images on which the sign cannot be read any more, so that the network
+    /// learns to be undecided; 0 for none.
     #[arg(long, default_value_t = 48)]
     decoys: i64,
     /// Weight of the decoys' loss.
-    #[arg(long, default_value_t = 0.5)]
+    #[arg(long, default_value_t = 0.3)]
     decoy_weight: f64,
     /// Seed of everything random.
     #[arg(long, default_value_t = 0)]

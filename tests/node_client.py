@@ -26,9 +26,8 @@ END_SECS = 12.0
 
 def stop_sign():
     """A drawn stop sign, 64×64×3; made by examples/draw_signs.rs."""
-    header, pixels = (ROOT / "tests/data/stop_sign.ppm").read_bytes().split(b"\n255\n", 1)
-    width, height = map(int, header.split()[1:3])
-    return numpy.frombuffer(pixels, numpy.uint8).reshape(height, width, 3).copy()
+    _header, pixels = (ROOT / "tests/data/stop_sign.pam").read_bytes().split(b"ENDHDR\n", 1)
+    return numpy.frombuffer(pixels, numpy.uint8).reshape(64, 64, 3).copy()
 
 
 def png(pixels):
@@ -91,6 +90,9 @@ class NodeProcess:
             self.process.kill()
             self.process.wait()
 
+    def __del__(self):
+        self._log.close()
+
 
 class Client:
     """Publishes images and regions, and keeps every answer by its stamp."""
@@ -122,6 +124,10 @@ class Client:
         """A value of the newest status of that name; None before the first one."""
         status = self.statuses.get(status)
         return None if status is None else {pair.key: pair.value for pair in status.values}[key]
+
+    def count(self, key):
+        """A counter of the camera; 0 before the first status."""
+        return int(self.value("camera", key) or 0)
 
     def spin_until(self, condition, timeout_secs=10.0, what="the condition"):
         deadline = time.monotonic() + timeout_secs

@@ -15,26 +15,27 @@ pub fn group_of(key: &str) -> &str {
     key[name..stem].rfind('_').map_or(key, |underscore| &key[..name + underscore])
 }
 
-/// Divides images into two halves of about equal size, whole groups at a time.
+/// Divides images into at most `count` folds of about equal size, whole groups at a time.
 ///
-/// Groups are taken in the order of a hash of group and seed, each goes to the half that is smaller so far. So the
-/// division is random, repeatable, and independent of the order of `keys`. Returns rising indices; the second half is
-/// empty when there are fewer than two groups.
+/// Groups are taken in the order of a hash of group and seed, each goes to the fold that is smallest so far. So the
+/// division is random, repeatable, and independent of the order of `keys`. Every fold has at least one image (rising
+/// indices); there are fewer folds than `count` when there are fewer groups.
 #[must_use]
-pub fn halves(keys: &[String], seed: u64) -> (Vec<usize>, Vec<usize>) {
+pub fn folds(keys: &[String], count: usize, seed: u64) -> Vec<Vec<usize>> {
     let mut groups: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (index, key) in keys.iter().enumerate() {
         groups.entry(group_of(key)).or_default().push(index);
     }
     let mut shuffled: Vec<_> = groups.into_iter().map(|(group, members)| (digest(group, seed), members)).collect();
     shuffled.sort_unstable();
-    let (mut first, mut second) = (Vec::new(), Vec::new());
+    let mut folds = vec![Vec::new(); count.min(shuffled.len())];
     for (_, members) in shuffled {
-        if first.len() <= second.len() { first.extend(members) } else { second.extend(members) }
+        if let Some(smallest) = folds.iter_mut().min_by_key(|fold| fold.len()) {
+            smallest.extend(members);
+        }
     }
-    first.sort_unstable();
-    second.sort_unstable();
-    (first, second)
+    folds.iter_mut().for_each(|fold| fold.sort_unstable());
+    folds
 }
 
 fn digest(group: &str, seed: u64) -> [u8; 32] {
@@ -65,27 +66,34 @@ mod tests {
 
     proptest! {
         #[test]
-        fn groups_stay_whole_and_halves_are_balanced(tracks in prop::collection::vec(1usize..12, 0..30), seed: u64) {
+        fn groups_stay_whole_and_folds_are_balanced(
+            tracks in prop::collection::vec(1usize..12, 0..30), count in 1usize..6, seed: u64
+        ) {
             let frames = tracks.iter().enumerate().flat_map(|(track, &frames)| (0..frames).map(move |frame| (track, frame)));
             let keys: Vec<String> = frames.map(|(track, frame)| format!("c/{track}_{frame}.png")).collect();
-            let (first, second) = halves(&keys, seed);
-            let groups = |half: &[usize]| half.iter().map(|&index| group_of(&keys[index])).collect::<BTreeSet<_>>();
-            prop_assert!(groups(&first).is_disjoint(&groups(&second)));
-            let mut all = [first.clone(), second.clone()].concat();
+            let divided = folds(&keys, count, seed);
+            prop_assert_eq!(divided.len(), count.min(tracks.len()));
+            let groups = |fold: &[usize]| fold.iter().map(|&index| group_of(&keys[index])).collect::<BTreeSet<_>>();
+            prop_assert_eq!(divided.iter().map(|fold| groups(fold).len()).sum::<usize>(), tracks.len());
+            let mut all = divided.concat();
             all.sort_unstable();
             prop_assert_eq!(all, (0..keys.len()).collect::<Vec<_>>());
-            prop_assert!(first.len().abs_diff(second.len()) <= tracks.iter().copied().max().unwrap_or(0));
-            prop_assert_eq!(halves(&keys, seed), (first.clone(), second));
+            let sizes = || divided.iter().map(Vec::len);
+            let spread = sizes().max().unwrap_or(0) - sizes().min().unwrap_or(0);
+            prop_assert!(spread <= tracks.iter().copied().max().unwrap_or(0));
+            prop_assert_eq!(folds(&keys, count, seed), divided.clone());
 
             let reversed: Vec<String> = keys.iter().rev().cloned().collect();
-            let same: BTreeSet<_> = halves(&reversed, seed).0.iter().map(|&index| reversed[index].clone()).collect();
-            prop_assert_eq!(same, first.iter().map(|&index| keys[index].clone()).collect::<BTreeSet<_>>());
+            let names = |keys: &[String], folds: Vec<Vec<usize>>| -> BTreeSet<BTreeSet<String>> {
+                folds.iter().map(|fold| fold.iter().map(|&index| keys[index].clone()).collect()).collect()
+            };
+            prop_assert_eq!(names(&reversed, folds(&reversed, count, seed)), names(&keys, divided));
         }
     }
 
     #[test]
     fn another_seed_divides_differently() {
         let keys: Vec<String> = (0..40).map(|track| format!("{track}_0.png")).collect();
-        assert_ne!(halves(&keys, 1), halves(&keys, 2));
+        assert_ne!(folds(&keys, 2, 1), folds(&keys, 2, 2));
     }
 }

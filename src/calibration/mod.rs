@@ -2,14 +2,14 @@
 //!
 //! A detector's score has no unit. [`Calibrator`] compares it with the scores of held-out images that the model knows:
 //! the conformal p-value is the share of those that score at least as high. [`fuse`] combines the detectors; the fused
-//! score is calibrated in the same way on images of its own ([`halves`]), so its p-value is valid whatever the
-//! combination rule is. No out-of-distribution image is ever used.
+//! score is calibrated in the same way, each fold of the images ([`folds`]) against detectors calibrated on all others, so
+//! its p-value is valid whatever the combination rule is. No out-of-distribution image is ever used.
 
 mod calibrator;
 mod groups;
 
 pub use calibrator::Calibrator;
-pub use groups::{group_of, halves};
+pub use groups::{folds, group_of};
 
 /// One figure out of the surprises of all detectors: their mean.
 ///

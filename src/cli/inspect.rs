@@ -104,11 +104,7 @@ fn describe_monitor(metadata: &Metadata) -> Result<String, std::fmt::Error> {
     write_model(&mut text, &metadata.model, &metadata.layout)?;
     writeln!(text, "fitted      by version {}, seed {}", metadata.tool_version, metadata.settings.seed)?;
     writeln!(text, "training    {} images, {} classified correctly", training.images, training.correct)?;
-    writeln!(
-        text,
-        "calibration {} images, {} classified correctly; {} for the detectors, {} for the fused score",
-        calibration.images.images, calibration.images.correct, calibration.detector_images, calibration.fused_images
-    )?;
+    writeln!(text, "calibration {} images, {} classified correctly", calibration.images, calibration.correct)?;
     writeln!(text, "detectors")?;
     for detector in &metadata.detectors {
         let figures: Vec<String> = detector.summary.iter().map(|(name, value)| format!("{name} {value}")).collect();

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::metadata::{BankSummary, CalibrationSummary, DetectorSummary, Metadata, ModelId};
+use super::metadata::{BankSummary, DetectorSummary, Metadata, ModelId};
 use super::{Calibrated, Levels, Monitor, MonitorError};
 use crate::activation::{BankError, FeatureBank, Head};
-use crate::calibration::{Calibrator, fuse, group_of, halves};
+use crate::calibration::{Calibrator, folds, fuse, group_of};
 use crate::detector::{Detector, DetectorKind, FitError, FitInput};
 
 /// How to fit.
@@ -42,8 +42,8 @@ impl Monitor {
     /// Fits the detectors on training images and calibrates them on other images that the model knows.
     ///
     /// `calibration` must be in-distribution images that the network was not trained on, of other tracks than the
-    /// training images. It is divided by track: one half calibrates the detectors, the other one the fused score. The
-    /// order of the images has no influence.
+    /// training images. It is divided by track into folds that calibrate the fused score crosswise. The order of the
+    /// images has no influence.
     ///
     /// # Errors
     /// [`MonitorError`] when the images do not suffice, occur twice, have no finite activations or do not belong
@@ -70,11 +70,7 @@ impl Monitor {
             settings: settings.clone(),
             detectors: detectors.iter().map(|calibrated| summary(calibrated.detector.as_ref())).collect(),
             training: BankSummary::of(&training),
-            calibration: CalibrationSummary {
-                images: BankSummary::of(&calibration),
-                detector_images: calibration.len() - fused.len(),
-                fused_images: fused.len(),
-            },
+            calibration: BankSummary::of(&calibration),
             notes,
         };
         Ok(Self { metadata, detectors, fused })
@@ -114,7 +110,14 @@ fn summary(detector: &dyn Detector) -> DetectorSummary {
     DetectorSummary { name: detector.kind(), summary: detector.summary() }
 }
 
-/// Calibrates the detectors on one half of the images and their fusion on the other one.
+/// Parts of the calibration images that are compared with all others in turn. Many, so that the detectors of a fold are
+/// calibrated on nearly as many images as those that judge later.
+const FOLDS: usize = 20;
+
+/// Calibrates the detectors on all images, and their fusion by cross-fitting (cross-conformal prediction: Vovk,
+/// *Cross-conformal predictors*, Ann. Math. Artif. Intell. 74, 2015): the fused scores of every fold come from detectors
+/// that were calibrated on the other folds. So no image is compared with frames of its own track, and every image counts:
+/// tracks are few, and a half of them would leave the levels of 1 % and below to one or two tracks.
 fn calibrate(
     detectors: Vec<Box<dyn Detector>>,
     bank: &FeatureBank,
@@ -122,18 +125,29 @@ fn calibrate(
 ) -> Result<(Vec<Calibrated>, Calibrator), MonitorError> {
     let groups = bank.keys().iter().map(|key| group_of(key)).collect::<BTreeSet<_>>().len();
     let too_few = || MonitorError::Calibration { images: bank.len(), groups };
-    let (first, second) = halves(bank.keys(), seed);
-    let calibrated = detectors.into_iter().map(|detector| {
-        let scores = first.par_iter().map(|&row| super::judge::bounded(detector.score(&bank.features(row)))).collect();
-        Some(Calibrated { calibrator: Calibrator::fit(scores)?, detector })
-    });
-    let calibrated: Vec<Calibrated> = calibrated.collect::<Option<_>>().ok_or_else(too_few)?;
-    let fused = second.par_iter().map(|&row| {
-        let features = bank.features(row);
-        fuse(calibrated.iter().map(|calibrated| calibrated.calibrator.surprise(calibrated.score(&features))))
-    });
-    let fused = Calibrator::fit(fused.collect()).ok_or_else(too_few)?;
-    Ok((calibrated, fused))
+    let scores: Vec<Vec<f32>> = detectors.iter().map(|detector| scores(detector.as_ref(), bank)).collect();
+    let folds = folds(bank.keys(), FOLDS, seed);
+    let fused = (0..folds.len()).into_par_iter().map(|fold| fused_scores(&scores, &folds, fold));
+    let fused: Vec<Vec<f32>> = fused.collect::<Option<_>>().ok_or_else(too_few)?;
+    let fused = Calibrator::fit(fused.concat()).ok_or_else(too_few)?;
+    let calibrated = detectors.into_iter().zip(scores);
+    let calibrated =
+        calibrated.map(|(detector, scores)| Some(Calibrated { calibrator: Calibrator::fit(scores)?, detector }));
+    Ok((calibrated.collect::<Option<_>>().ok_or_else(too_few)?, fused))
+}
+
+/// What a detector says about every image.
+fn scores(detector: &dyn Detector, bank: &FeatureBank) -> Vec<f32> {
+    (0..bank.len()).into_par_iter().map(|row| super::judge::bounded(detector.score(&bank.features(row)))).collect()
+}
+
+/// Fused scores of a fold, the detectors calibrated on all other folds; `None` when there is no other one.
+fn fused_scores(scores: &[Vec<f32>], folds: &[Vec<usize>], fold: usize) -> Option<Vec<f32>> {
+    let others = || folds.iter().enumerate().filter(|(other, _)| *other != fold).flat_map(|(_, rows)| rows);
+    let calibrators = scores.iter().map(|scores| Calibrator::fit(others().map(|&row| scores[row]).collect()));
+    let calibrators: Vec<Calibrator> = calibrators.collect::<Option<_>>()?;
+    let surprises = |row: usize| calibrators.iter().zip(scores).map(move |(one, scores)| one.surprise(scores[row]));
+    Some(folds[fold].iter().map(|&row| fuse(surprises(row))).collect())
 }
 
 /// A note when even the smallest p-value is above the usual alarm level.

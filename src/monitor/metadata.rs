@@ -32,8 +32,8 @@ pub struct Metadata {
     pub detectors: Vec<DetectorSummary>,
     /// Training images.
     pub training: BankSummary,
-    /// Calibration images.
-    pub calibration: CalibrationSummary,
+    /// Calibration images. No p-value is below `1/(images + 1)`.
+    pub calibration: BankSummary,
     /// What the user should know, in sentences.
     pub notes: Vec<String>,
 }
@@ -56,18 +56,6 @@ pub struct BankSummary {
     pub correct: usize,
     /// SHA-256 over the sorted keys and labels, in lower-case hexadecimal digits: the same images give the same one.
     pub fingerprint: String,
-}
-
-/// The calibration images.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CalibrationSummary {
-    /// All of them.
-    #[serde(flatten)]
-    pub images: BankSummary,
-    /// Number of images that calibrate the detectors.
-    pub detector_images: usize,
-    /// Number of images that calibrate the fused score. Its p-values are at least `1/(fused_images + 1)`.
-    pub fused_images: usize,
 }
 
 impl BankSummary {

@@ -20,7 +20,7 @@ pub use error::MonitorError;
 pub use file::{FORMAT_VERSION, FileKind, file_kind};
 pub use fit::FitSettings;
 pub use judge::{DetectorResult, FUSED, Judgement};
-pub use metadata::{BankSummary, CalibrationSummary, DetectorSummary, Metadata, ModelId};
+pub use metadata::{BankSummary, DetectorSummary, Metadata, ModelId};
 pub use shard::Shard;
 pub use verdict::{Levels, LevelsError, Verdict};
 

@@ -56,6 +56,7 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
     logging::forward_to_ros(NODE_NAME);
     let context = create_context()?;
     let mut node = r2r::Node::create(context, NODE_NAME, "").context("cannot create the node")?;
+    logging::publish_to_rosout(&mut node)?;
     let settings = read_settings(&node)?;
     // Before the model, which takes a while to load: a signal in that time counts.
     let stop = signals::listen().context("cannot listen for signals")?;

@@ -1,16 +1,40 @@
-//! Sends `tracing` events to the ROS log, so that they reach the console, the log file and `/rosout`.
+//! Sends `tracing` events to the ROS log: the console and the log file by rcutils, and `/rosout`, which r2r leaves out.
 
 use std::fmt::Write as _;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use r2r::builtin_interfaces::msg::Time;
+use r2r::qos::DurabilityPolicy;
+use r2r::rcl_interfaces::msg::Log;
+use r2r::{Publisher, QosProfile};
 use tracing::field::{Field, Visit};
-use tracing::{Event, Level, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Starts forwarding this crate's events to the logger `name`. ROS decides which levels are shown.
+/// Depth of `/rosout` in rclcpp and rclpy.
+const ROSOUT_DEPTH: usize = 1000;
+
+/// There is one log per process.
+static ROSOUT: OnceLock<Mutex<Publisher<Log>>> = OnceLock::new();
+
+/// Starts forwarding this crate's events to the logger `name`. ROS decides which levels the console shows.
 pub fn forward_to_ros(name: &str) {
-    // A second call changes nothing: there is one log per process.
+    // A second call changes nothing.
     let _ = tracing_subscriber::registry().with(RosLayer { logger: name.to_owned() }).try_init();
+}
+
+/// From now on events of level INFO and above also go to `/rosout`.
+///
+/// # Errors
+/// When ROS refuses the publisher.
+pub fn publish_to_rosout(node: &mut r2r::Node) -> r2r::Result<()> {
+    let profile = QosProfile::default().keep_last(ROSOUT_DEPTH).durability(DurabilityPolicy::TransientLocal);
+    let publisher = node.create_publisher("/rosout", profile)?;
+    // A second node of the process logs through the first one.
+    let _ = ROSOUT.set(Mutex::new(publisher));
+    Ok(())
 }
 
 struct RosLayer {
@@ -29,7 +53,33 @@ impl<S: Subscriber> Layer<S> for RosLayer {
         let message = text.0.replace('\0', "");
         let (file, line) = (metadata.file().unwrap_or_default(), metadata.line().unwrap_or_default());
         r2r::log(&message, &self.logger, file, line, severity(*metadata.level()));
+        if *metadata.level() <= Level::INFO {
+            self.publish(message, metadata);
+        }
     }
+}
+
+impl RosLayer {
+    fn publish(&self, message: String, metadata: &Metadata<'_>) {
+        let Some(publisher) = ROSOUT.get() else { return };
+        let log = Log {
+            stamp: now(),
+            level: level_number(*metadata.level()),
+            name: self.logger.clone(),
+            msg: message,
+            file: metadata.file().unwrap_or_default().to_owned(),
+            function: metadata.target().to_owned(),
+            line: metadata.line().unwrap_or_default(),
+        };
+        // It fails only while the node ends; the console has the message already.
+        let _ = publisher.lock().unwrap_or_else(PoisonError::into_inner).publish(&log);
+    }
+}
+
+/// Time of this machine, as all ROS logs have.
+fn now() -> Time {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Time { sec: i32::try_from(since.as_secs()).unwrap_or(i32::MAX), nanosec: since.subsec_nanos() }
 }
 
 fn severity(level: Level) -> r2r::LogSeverity {
@@ -38,6 +88,15 @@ fn severity(level: Level) -> r2r::LogSeverity {
         Level::WARN => r2r::LogSeverity::Warn,
         Level::INFO => r2r::LogSeverity::Info,
         Level::DEBUG | Level::TRACE => r2r::LogSeverity::Debug,
+    }
+}
+
+fn level_number(level: Level) -> u8 {
+    match level {
+        Level::ERROR => Log::ERROR as u8,
+        Level::WARN => Log::WARN as u8,
+        Level::INFO => Log::INFO as u8,
+        Level::DEBUG | Level::TRACE => Log::DEBUG as u8,
     }
 }
 

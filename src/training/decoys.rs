@@ -2,8 +2,9 @@
 //!
 //! A classifier that only ever sees its classes answers with confidence whatever it is shown. Outlier exposure
 //! (Hendrycks, Mazeika, Dietterich, "Deep Anomaly Detection with Outlier Exposure", ICLR 2019, §3) teaches it to spread its
-//! probability evenly over images of something else. No such images are collected here: the decoys are training images
-//! whose parts are in the wrong place, so nothing out of distribution is used.
+//! probability evenly over images of something else. No such images are collected here: the decoys are training images on
+//! which the sign cannot be read any more, because its parts are in the wrong place (jigsaw), it is half another one
+//! (patchwork), turned (as in CSI, Tack et al., NeurIPS 2020, §2.2) or mostly covered. Nothing out of distribution is used.
 
 use rand::Rng;
 use rand::seq::IndexedRandom;
@@ -12,12 +13,12 @@ use tch::{Kind, Tensor};
 /// How many decoys accompany every step, and what they may be made of.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decoys {
-    /// Number per step; a third of each kind.
+    /// Number per step; a quarter of each kind.
     pub per_step: i64,
     /// Weight of their loss; 0.5 in the paper.
     pub weight: f64,
-    /// Per class, whether a quarter turn makes something else of it. A disc stays a disc, and one arrow can become
-    /// another.
+    /// Per class, whether a quarter or half turn makes something else of it. A disc stays a disc, and one arrow can
+    /// become another.
     pub turns: Vec<bool>,
 }
 
@@ -38,22 +39,23 @@ impl Decoys {
     /// Decoys made of a batch of `N×3×H×W` images with their `N` labels: `M×3×H×W`, `M ≤ per_step`.
     #[must_use]
     pub fn make(&self, images: &Tensor, labels: &Tensor, rng: &mut impl Rng) -> Tensor {
-        let count = (self.per_step / 3).min(images.size()[0] / 3);
+        let count = (self.per_step / 4).min(images.size()[0] / 4);
         let part = |index: i64, images: &Tensor| images.narrow(0, index * count, count);
         let jigsaw = jigsaw(&part(0, images), rng);
         let patchwork = patchwork(&part(1, images), &part(2, images), rng);
         let different = part(1, labels).not_equal_tensor(&part(2, labels));
+        let covered = covered(&part(3, images), rng);
         let turned = self.turned(images, labels, count, rng);
-        Tensor::cat(&[jigsaw, rows(&patchwork, &different), turned], 0)
+        Tensor::cat(&[jigsaw, rows(&patchwork, &different), covered, turned], 0)
     }
 
-    /// The first `count` images that a quarter turn changes, turned to either side.
+    /// The first `count` images that a turn changes, turned by a quarter or a half.
     fn turned(&self, images: &Tensor, labels: &Tensor, count: i64, rng: &mut impl Rng) -> Tensor {
         let turns: Vec<i64> = self.turns.iter().map(|&turns| i64::from(turns)).collect();
         let turns = Tensor::from_slice(&turns).index_select(0, labels).to_kind(Kind::Bool);
         let able = rows(images, &turns);
         let able = able.narrow(0, 0, count.min(able.size()[0]));
-        able.rot90(if rng.random() { 1 } else { 3 }, [2, 3])
+        able.rot90(rng.random_range(1..=3), [2, 3])
     }
 }
 
@@ -86,6 +88,18 @@ fn patchwork(images: &Tensor, others: &Tensor, rng: &mut impl Rng) -> Tensor {
     let mixed = images.copy();
     area(&mixed).copy_(&area(others));
     mixed
+}
+
+/// Covers 60 to 75 % of every image with one colour, from one of the sides.
+fn covered(images: &Tensor, rng: &mut impl Rng) -> Tensor {
+    let covered = images.copy();
+    let dimension = rng.random_range(2..=3);
+    let length = images.size()[dimension as usize];
+    let share = (length as f64 * rng.random_range(0.6..0.75)).round() as i64;
+    let first = if rng.random() { 0 } else { length - share };
+    let paint = Tensor::rand([images.size()[0], 3, 1, 1], (Kind::Float, images.device()));
+    covered.narrow(dimension, first, share).copy_(&paint);
+    covered
 }
 
 #[cfg(test)]
@@ -126,14 +140,25 @@ mod tests {
     }
 
     #[test]
+    fn most_of_a_covered_image_is_one_colour() {
+        let mut rng = ChaCha8Rng::seed_from_u64(4);
+        for _ in 0..10 {
+            let original = images(2).upsample_nearest2d([40, 40], None, None) + 10.0;
+            let covered = covered(&original, &mut rng);
+            let share = covered.lt(5.0).to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
+            assert!((0.6..=0.75).contains(&share), "{share}");
+        }
+    }
+
+    #[test]
     fn images_that_a_turn_does_not_change_are_not_turned() {
-        let decoys = Decoys { per_step: 9, weight: 0.5, turns: vec![false, true] };
+        let decoys = Decoys { per_step: 8, weight: 0.5, turns: vec![false, true] };
         let labels = Tensor::from_slice(&[0i64, 0, 1, 0, 1, 0, 0, 0, 0]);
-        let turned = decoys.turned(&images(9), &labels, 3, &mut ChaCha8Rng::seed_from_u64(3));
+        let turned = decoys.turned(&images(9), &labels, 2, &mut ChaCha8Rng::seed_from_u64(3));
         assert_eq!(turned.size(), [2, 3, 4, 4]);
         assert_eq!((turned.get(0).min().double_value(&[]), turned.get(1).min().double_value(&[])), (2.0, 4.0));
         let all = decoys.make(&images(9), &labels, &mut ChaCha8Rng::seed_from_u64(3));
-        // Three jigsaws, one patchwork (of labels 0 and 0, 1 and 0, 0 and 0), two turned ones.
-        assert_eq!(all.size()[0], 6);
+        // Two jigsaws, two patchworks (of labels 1 and 0, 0 and 1 ... as far as they differ), two covered, two turned.
+        assert_eq!(all.size()[0], 7);
     }
 }
