@@ -33,13 +33,13 @@ lint: setup ## formatting and clippy
 	cargo fmt --check
 	$(env); cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
 
+test-core: setup ## Rust tests of what builds without ROS 2 and viewer, the command line included
+	$(env); cargo test $(CARGO_FLAGS) --no-default-features --tests
+
 test-rust: setup ## Rust tests with ROS 2 and viewer
-	$(env); $(ros_env); cargo test $(CARGO_FLAGS)
+	$(env); $(ros_env); cargo test $(CARGO_FLAGS) --lib
 
-test-core: setup ## Rust tests of what builds without ROS 2 and viewer
-	$(env); cargo test $(CARGO_FLAGS) --no-default-features
-
-test-python: setup ## set-up, launch files, colcon build
+test-python: build ## set-up, launch files, running node, demo, colcon build
 	$(env); $(ros_env); python -m unittest discover --start-directory tests --pattern 'test_*.py' --verbose
 
 clean: ## remove what was built in this checkout

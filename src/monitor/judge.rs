@@ -28,7 +28,7 @@ pub struct Judgement {
     pub predicted_class: usize,
     /// One result per detector, in the monitor's order.
     pub detectors: Vec<DetectorResult>,
-    /// All detectors together; the score is their mean surprise (see [`fuse`]).
+    /// All detectors together; the score is −ln of the harmonic mean of their p-values (see [`fuse`]).
     pub fused: DetectorResult,
     /// Bits in which the binary pattern differs from the nearest one seen in training for the predicted class; `None`
     /// without the detector `pattern_hamming`.

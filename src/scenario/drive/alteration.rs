@@ -40,10 +40,10 @@ fn sticker(canvas: &mut Canvas, centre: Point, paper: Rgb, rng: &mut impl Rng) {
     canvas.line(&[at(-0.6, 0.35), at(0.3, 0.35)], 0.06, print);
 }
 
-/// The sign with snow that sticks to most of it and leaves a ragged lower part free.
+/// The sign with snow that sticks to nearly all of it and leaves a ragged lower edge free.
 pub(super) fn covered_with_snow(mut sign: Pixmap, rng: &mut impl Rng) -> Pixmap {
     let (at, side) = (rng.random_range(0.0..200.0), sign.width() as usize);
-    let edge = rng.random_range(0.2..0.4);
+    let edge = rng.random_range(0.7..0.9);
     let unit = |index: usize| 2.0 * (index as f32 + 0.5) / side as f32 - 1.0;
     for (index, pixel) in sign.pixels_mut().iter_mut().enumerate() {
         let (x, y) = (unit(index % side), unit(index / side));

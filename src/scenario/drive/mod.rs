@@ -26,9 +26,9 @@ const SMALLEST_PX: f32 = 24.0;
 /// Largest sign that is still delivered: beyond it the sign is about to leave the frame.
 const LARGEST_PX: f32 = 132.0;
 /// Share of a sign that mud must hide before the sign counts as seen through mud.
-const MUDDY: f32 = 0.35;
+const MUDDY: f32 = 0.5;
 /// Share of a sign's light that fog must replace before the sign counts as seen in fog.
-const FOGGY: f32 = 0.8;
+const FOGGY: f32 = 0.85;
 
 /// Size and length of a drive.
 #[derive(Debug, Clone, Copy, PartialEq)]
