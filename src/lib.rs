@@ -16,8 +16,8 @@ pub mod monitor;
 pub mod node;
 pub mod pattern;
 pub mod pipeline;
+pub mod queue;
 pub mod scenario;
 pub mod storage;
 pub mod training;
-#[cfg(feature = "viewer")]
 pub mod viewer;

@@ -1,5 +1,8 @@
 //! The shipped model and monitor, judged on freshly drawn signs and on pictures that show no sign.
 
+// clippy takes only functions marked as tests for tests.
+#![allow(clippy::unwrap_used)]
+
 use std::path::Path;
 
 use activation_monitor::frame::Region;

@@ -135,7 +135,7 @@ fn match_folders<'a>(
     assign(&by_name).or_else(|| assign(&by_index)).ok_or_else(|| {
         let known = |name: &str| by_name(name).is_some();
         let numbered = !names.iter().any(|name| known(name));
-        let unmatched = names.iter().filter(|name| !known(name) && !(numbered && by_index(name).is_some()));
+        let unmatched = names.iter().filter(|name| !(known(name) || numbered && by_index(name).is_some()));
         FolderError::Unmatched {
             folder: folder.to_owned(),
             unmatched: unmatched.map(|name| (*name).to_owned()).collect(),

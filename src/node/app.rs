@@ -66,11 +66,7 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
     let outputs = Outputs::new(&mut node, settings.reliability("output_qos"), Arc::clone(&classes))?;
     let health = inference_health(&settings, &pipeline);
     let subscriptions = subscriptions(&settings, &names(&node, arguments)?);
-    let shared = Shared {
-        slot: Arc::default(),
-        settings: Arc::new(std::sync::Mutex::new(settings.clone())),
-        statistics: Arc::default(),
-    };
+    let shared = Shared::new(settings.clone());
     let period = Duration::from_secs_f64(settings.double("diagnostics_period_secs"));
     let mut reporter = Reporter::new(&mut node, shared.clone(), subscriptions.clone(), health, viewer.clone(), period)?;
     let view = viewer.clone().map(|viewer| View::new(viewer, shared.clone(), classes));

@@ -77,7 +77,7 @@ impl Camera {
 
     fn submit(&self, waiting: Waiting, regions: Vec<NamedRegion>) {
         let Waiting { header, picture, arrived } = waiting;
-        let replaced = self.shared.slot.put(Request { header, picture, regions, arrived });
+        let replaced = self.shared.slot.push(Request { header, picture, regions, arrived });
         self.shared.count(|statistics| statistics.dropped(replaced.iter().count()));
     }
 
@@ -92,15 +92,12 @@ impl Camera {
 mod tests {
     use super::*;
     use crate::node::parameters::Value;
-    use crate::node::slot::Taken;
+    use crate::node::settings::Settings;
+    use crate::queue::Popped;
     use std::time::Duration;
 
     fn shared() -> Shared {
-        Shared {
-            slot: std::sync::Arc::default(),
-            settings: std::sync::Arc::default(),
-            statistics: std::sync::Arc::default(),
-        }
+        Shared::new(Settings::default())
     }
 
     fn header(sec: i32) -> Header {
@@ -114,9 +111,9 @@ mod tests {
     }
 
     fn taken(shared: &Shared) -> Option<Request> {
-        match shared.slot.take(Duration::ZERO) {
-            Taken::Item(request) => Some(request),
-            Taken::TimedOut | Taken::Closed => None,
+        match shared.slot.pop(Duration::ZERO) {
+            Popped::Item(request) => Some(request),
+            Popped::TimedOut | Popped::Closed => None,
         }
     }
 

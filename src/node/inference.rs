@@ -9,10 +9,10 @@ use crate::activation::Activations;
 use crate::frame::{FrameError, Region};
 use crate::monitor::Verdict;
 use crate::pipeline::PipelineOutput;
+use crate::queue::{DropOldest, Popped};
 
 use super::request::{Answer, Entry, NamedRegion, Picture, Request};
 use super::settings::{Settings, Tuning};
-use super::slot::{Slot, Taken};
 use super::statistics::Statistics;
 
 /// How often a waiting thread looks whether it should end.
@@ -49,8 +49,8 @@ pub struct Evidence {
 /// What the inference thread shares with the rest of the node.
 #[derive(Debug, Clone)]
 pub struct Shared {
-    /// Newest image.
-    pub slot: Arc<Slot<Request>>,
+    /// Newest image: room for one, so that an old one never waits in front of it.
+    pub slot: Arc<DropOldest<Request>>,
     /// Parameters.
     pub settings: Arc<Mutex<Settings>>,
     /// Counters.
@@ -58,6 +58,16 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// No image yet, nothing counted.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            slot: Arc::new(DropOldest::new(1)),
+            settings: Arc::new(Mutex::new(settings)),
+            statistics: Arc::default(),
+        }
+    }
+
     /// The parameters that may change.
     #[must_use]
     pub fn tuning(&self) -> Tuning {
@@ -73,10 +83,10 @@ impl Shared {
 /// Judges images until the slot is closed. `publish` gets every answer first; `show` gets what remains.
 pub fn run(shared: &Shared, judge: &mut impl Judge, mut publish: impl FnMut(&Answer), mut show: impl FnMut(Judged)) {
     loop {
-        match shared.slot.take(POLL) {
-            Taken::Closed => return,
-            Taken::TimedOut => {}
-            Taken::Item(request) => {
+        match shared.slot.pop(POLL) {
+            Popped::Closed => return,
+            Popped::TimedOut => {}
+            Popped::Item(request) => {
                 let arrived = request.arrived;
                 let judged = process(shared, judge, request);
                 publish(&judged.answer);
@@ -176,7 +186,7 @@ mod tests {
     }
 
     fn shared() -> Shared {
-        Shared { slot: Arc::default(), settings: Arc::default(), statistics: Arc::default() }
+        Shared::new(Settings::default())
     }
 
     fn request(sec: i32, encoding: &str, regions: Vec<NamedRegion>) -> Request {
@@ -194,8 +204,8 @@ mod tests {
         let mut answers = Vec::new();
         for request in requests {
             let mut judged = None;
-            let slot = Arc::new(Slot::default());
-            assert!(slot.put(request).is_none());
+            let slot = Arc::new(DropOldest::new(1));
+            assert!(slot.push(request).is_none());
             slot.close();
             let shared = Shared { slot, ..shared.clone() };
             run(&shared, &mut Fake, |answer| judged = Some(answer.clone()), |_| {});

@@ -150,3 +150,81 @@ fn diagnose(status: Status) -> DiagnosticStatus {
         values: status.values.into_iter().map(pair).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::diagnostics::Level;
+
+    const CLASSES: [&str; 2] = ["yield", "stop"];
+
+    fn classes() -> Vec<String> {
+        CLASSES.map(str::to_owned).to_vec()
+    }
+
+    fn named(id: &str) -> NamedRegion {
+        NamedRegion { id: id.into(), region: Region { x: 1, y: 2, width: 3, height: 4 }, do_rectify: false }
+    }
+
+    fn judged() -> Outcome {
+        let result = |name, score, p_value| DetectorResult { name, score, p_value };
+        Outcome {
+            top_k: vec![Hypothesis { class: 1, score: 0.75 }, Hypothesis { class: 0, score: 0.25 }],
+            judgement: Some(Judgement {
+                predicted_class: 1,
+                detectors: vec![result("pattern_hamming", 7.0, 0.125), result("msp", -0.75, 0.5)],
+                fused: result("fused", 2.5, 0.0625),
+                hamming_distance: Some(7),
+            }),
+            verdict: Verdict::Suspect,
+            reason: String::new(),
+        }
+    }
+
+    /// A judged region, one without a monitor, and one outside of the image.
+    fn answer() -> Answer {
+        let unmonitored =
+            Outcome { judgement: None, verdict: Verdict::Unknown, reason: "no monitor loaded".into(), ..judged() };
+        let entries = [("sign", Ok(judged())), ("bare", Ok(unmonitored)), ("gone", Err("outside".to_owned()))];
+        Answer {
+            header: Header { stamp: Stamp { sec: 5, nanosec: 6 }, frame_id: "camera".into() },
+            entries: entries.map(|(id, outcome)| Entry { region: named(id), outcome }).into(),
+        }
+    }
+
+    /// NaN is `null` in JSON.
+    #[test]
+    fn answers_as_messages() {
+        insta::assert_json_snapshot!("classification", classification(&answer(), &classes()));
+        insta::assert_json_snapshot!("ood", ood(&answer(), &classes()));
+    }
+
+    #[test]
+    fn a_status_as_message() {
+        let values = vec![("received", "3".to_owned())];
+        let status =
+            Status { level: Level::Stale, name: "activation_monitor: camera", message: "silent".into(), values };
+        insta::assert_json_snapshot!("diagnostics", diagnostics(vec![status], Time { sec: 7, nanosec: 8 }));
+    }
+
+    #[test]
+    fn what_comes_in() {
+        let header = r2r::std_msgs::msg::Header { stamp: Time { sec: 1, nanosec: 2 }, frame_id: "camera".into() };
+        let ours_header = Header { stamp: Stamp { sec: 1, nanosec: 2 }, frame_id: "camera".into() };
+        let image = Image {
+            header: header.clone(),
+            height: 1,
+            width: 2,
+            encoding: "rgb8".into(),
+            step: 6,
+            data: vec![7; 6],
+            ..Default::default()
+        };
+        let picture = Picture::Raw { encoding: "rgb8".into(), width: 2, height: 1, step: 6, data: vec![7; 6] };
+        assert_eq!(from_raw(image), (ours_header.clone(), picture));
+        let image = CompressedImage { header: header.clone(), format: "jpeg".into(), data: vec![1] };
+        assert_eq!(from_compressed(image), (ours_header.clone(), Picture::Compressed(vec![1])));
+        let regions = ours::RegionArray { header, regions: vec![to_region(&named("sign"))] };
+        assert_eq!(from_regions(regions), (ours_header.stamp, vec![named("sign")]));
+    }
+}

@@ -5,7 +5,7 @@
 //! ```text
 //! main       spins ROS: takes messages, pairs images with regions, answers services, publishes diagnostics;
 //!            decodes nothing and waits for nothing                              (spin, camera, pairing, reporter)
-//! inference  takes the newest image from the slot, decodes, judges, publishes         (slot, inference, outputs)
+//! inference  takes the newest image from the slot, decodes, judges, publishes               (inference, outputs)
 //! signals    SIGINT and SIGTERM end the node cleanly, a second one at once                            (signals)
 //! viewer     hands frames to rerun, behind a bounded queue that drops the oldest            (view, crate::viewer)
 //! ```
@@ -28,7 +28,6 @@ mod request;
 mod ros_parameters;
 mod settings;
 mod signals;
-mod slot;
 mod spin;
 mod statistics;
 mod view;

@@ -128,7 +128,7 @@ impl Pole {
     fn colour(&self, (x, y): Point) -> Option<[f32; 3]> {
         let across = (x - self.lean * y) / self.half_width;
         let covered = across.abs() < 1.0 && (y > 0.0 || self.through);
-        covered.then(|| [self.brightness * (1.1 - 0.45 * across * across); 3])
+        covered.then_some([self.brightness * (1.1 - 0.45 * across * across); 3])
     }
 }
 

@@ -73,10 +73,10 @@ impl SynthesizeArgs {
     }
 
     fn check(&self) -> Result<(), SynthesizeError> {
-        within("--duration-secs", self.duration_secs, &DURATION_SECS)?;
-        within("--rate-hz", self.rate_hz, &RATE_HZ)?;
-        within("--width", self.width, &SIDE_PX)?;
-        within("--height", self.height, &SIDE_PX)
+        within("--duration-secs", &self.duration_secs, &DURATION_SECS)?;
+        within("--rate-hz", &self.rate_hz, &RATE_HZ)?;
+        within("--width", &self.width, &SIDE_PX)?;
+        within("--height", &self.height, &SIDE_PX)
     }
 
     fn nanos(&self, frame: usize) -> u64 {
@@ -212,10 +212,10 @@ fn encode(image: &RgbImage) -> image::ImageResult<Vec<u8>> {
 
 fn within<T: PartialOrd + ToString>(
     option: &'static str,
-    value: T,
+    value: &T,
     range: &RangeInclusive<T>,
 ) -> Result<(), SynthesizeError> {
-    if range.contains(&value) {
+    if range.contains(value) {
         return Ok(());
     }
     let (low, high) = (range.start().to_string(), range.end().to_string());

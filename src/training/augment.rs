@@ -43,7 +43,6 @@ impl Default for Augmentation {
 
 impl Augmentation {
     /// Varies a batch of `N×3×H×W` images in 0..1; the result is clamped to 0..1.
-    #[must_use]
     pub fn apply(&self, images: &Tensor) -> Tensor {
         let moved = self.warp(images);
         self.recolour(&moved)

@@ -37,7 +37,6 @@ const DERANGEMENTS: [[usize; 4]; 9] = [
 
 impl Decoys {
     /// Decoys made of a batch of `N×3×H×W` images with their `N` labels: `M×3×H×W`, `M ≤ per_step`.
-    #[must_use]
     pub fn make(&self, images: &Tensor, labels: &Tensor, rng: &mut impl Rng) -> Tensor {
         let count = (self.per_step / 4).min(images.size()[0] / 4);
         let part = |index: i64, images: &Tensor| images.narrow(0, index * count, count);

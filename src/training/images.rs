@@ -45,7 +45,6 @@ impl ImageSet {
     }
 
     /// The images at `indices` as `N×3×H×W` in 0..1, with their labels. Panics when an index is out of range.
-    #[must_use]
     pub fn batch(&self, indices: &[usize]) -> (Tensor, Tensor) {
         let length = 3 * self.height * self.width;
         let pixels: Vec<u8> =

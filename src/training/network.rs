@@ -134,7 +134,6 @@ impl ResidualNetwork {
 
     /// Logits `N×K` of `N×3×H×W` images in 0..1. The convolutions run in `precision`: training in `BFloat16` is several
     /// times faster where the processor has instructions for it, and as accurate.
-    #[must_use]
     pub fn forward(&self, images: &Tensor, precision: Kind, train: bool) -> Tensor {
         let normalised = (channels_last(images) - INPUT_MEAN) / INPUT_SCALE;
         let normalised = normalised.to_kind(precision);

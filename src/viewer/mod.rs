@@ -8,7 +8,6 @@ mod feature_map;
 mod frame;
 #[cfg(feature = "viewer")]
 mod layout;
-mod queue;
 #[cfg(feature = "viewer")]
 mod recorder;
 #[cfg(feature = "viewer")]
@@ -18,7 +17,6 @@ mod thread;
 
 pub use feature_map::render;
 pub use frame::{ViewFrame, ViewPicture, ViewRegion};
-pub use queue::{DropOldest, Popped};
 pub use text::verdict_text;
 pub use thread::{Viewer, ViewerCounts};
 

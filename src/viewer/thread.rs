@@ -5,8 +5,8 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::queue::{DropOldest, Popped};
 use super::{ViewFrame, ViewerError, ViewerOptions, ViewerTarget};
+use crate::queue::{DropOldest, Popped};
 
 /// How often the waiting thread looks up.
 const POLL: Duration = Duration::from_millis(200);

@@ -2,6 +2,9 @@
 //!
 //! Deliberately not checked here: the detectors' figures (their own tests do) and GPUs.
 
+// clippy takes only functions marked as tests for tests.
+#![allow(clippy::unwrap_used)]
+
 mod errors;
 mod flow;
 mod world;

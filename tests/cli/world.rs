@@ -37,13 +37,13 @@ impl World {
     pub fn new() -> Self {
         let world = Self { folder: tempfile::tempdir().unwrap() };
         write_model(&world.path("model"), 4.0);
-        for class in 0..CLASSES.len() {
+        for (class, class_name) in CLASSES.iter().enumerate() {
             for (track, frame) in (0..TRACKS).flat_map(|track| (0..FRAMES).map(move |frame| (track, frame))) {
-                let name = format!("{}/{track:05}_{frame:05}.png", CLASSES[class]);
+                let name = format!("{class_name}/{track:05}_{frame:05}.png");
                 save(&world.path("data").join(&name), &known_image(class, track * 100 + frame));
             }
             for number in 0..6 {
-                let name = format!("{}/{number}.png", CLASSES[class]);
+                let name = format!("{class_name}/{number}.png");
                 save(&world.path("test").join(name), &known_image(class, 10_000 + number));
             }
         }

@@ -8,6 +8,8 @@ mod scenery;
 mod subject;
 mod weather;
 
+use std::f32::consts::TAU;
+
 use image::RgbImage;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -121,7 +123,7 @@ impl Drive {
     /// The camera adapts slowly; all within what training crops vary.
     fn camera(&self, seconds: f32, rng: &mut impl Rng) -> Camera {
         let phase = (self.settings.seed % 64) as f32;
-        let wave = |period: f32| (seconds * 6.28 / period + phase).sin();
+        let wave = |period: f32| (seconds * TAU / period + phase).sin();
         Camera {
             exposure: 0.97 + 0.15 * wave(13.0),
             balance: (1.0 + 0.04 * wave(29.0), 1.0 - 0.05 * wave(37.0)),
@@ -191,6 +193,10 @@ fn detected([left, top, right, bottom]: [f32; 4], jitter: [f32; 4], lens: &Lens)
     let (left, top) = ((left + jitter[0] * width).round(), (top + jitter[1] * height).round());
     let (right, bottom) = ((right + jitter[2] * width).round(), (bottom + jitter[3] * height).round());
     let inside = left >= 0.0 && top >= 0.0 && right <= lens.width as f32 && bottom <= lens.height as f32;
-    (inside && right > left && bottom > top)
-        .then(|| [left as u32, top as u32, (right - left) as u32, (bottom - top) as u32])
+    (inside && right > left && bottom > top).then_some([
+        left as u32,
+        top as u32,
+        (right - left) as u32,
+        (bottom - top) as u32,
+    ])
 }

@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn every_sign_fills_its_square_in_one_direction() {
-        for class in 0..CLASS_NAMES.len() {
+        for (class, name) in CLASS_NAMES.iter().enumerate() {
             let drawing = draw(class, 64);
             let opaque = |x: u32, y: u32| drawing.pixel(x, y).is_some_and(|pixel| pixel.alpha() > 60);
             let reaches = |at: [fn(u32) -> (u32, u32); 2]| {
@@ -108,7 +108,7 @@ mod tests {
             };
             let wide = reaches([|index| (1, index), |index| (62, index)]);
             let high = reaches([|index| (index, 1), |index| (index, 62)]);
-            assert!(wide || high, "{}", CLASS_NAMES[class]);
+            assert!(wide || high, "{}", name);
         }
     }
 

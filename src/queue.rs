@@ -1,4 +1,5 @@
-//! Bounded queue that drops the oldest item: whoever puts items in never waits for whoever takes them out.
+//! Bounded queue that drops the oldest item: whoever puts items in never waits for whoever takes them out. With room for
+//! one item it is a slot that holds the newest.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -105,6 +106,19 @@ mod tests {
         assert_eq!(queue.push(2), Some(2));
         assert_eq!(queue.pop(NOW), Popped::Item(1));
         assert_eq!(queue.pop(Duration::from_secs(10)), Popped::Closed);
+    }
+
+    #[test]
+    fn an_item_wakes_the_waiting_thread() {
+        let queue = DropOldest::new(1);
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| queue.pop(Duration::from_secs(10)));
+            std::thread::sleep(Duration::from_millis(20));
+            let start = std::time::Instant::now();
+            assert_eq!(queue.push(7), None);
+            assert_eq!(waiting.join().unwrap(), Popped::Item(7));
+            assert!(start.elapsed() < Duration::from_secs(5));
+        });
     }
 
     proptest! {
