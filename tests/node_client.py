@@ -99,6 +99,7 @@ class Client:
 
     def __init__(self, image_type=Image, image_qos=10):
         self.node = rclpy.create_node(f"client_{time.monotonic_ns()}")
+        self.image_type = image_type
         self.images = self.node.create_publisher(image_type, "/camera", image_qos)
         self.regions = self.node.create_publisher(RegionArray, "/regions", 10)
         self.classified, self.judged, self.statuses = {}, {}, {}
@@ -141,8 +142,9 @@ class Client:
         while time.monotonic() < deadline:
             rclpy.spin_once(self.node, timeout_sec=0.02)
 
-    def wait_for(self, process):
-        """Until images and answers have a way."""
+    def wait_for(self, process, probe=True):
+        """Until images and answers have a way. Matched topics are seen on one side a little before the other one, so empty
+        images are sent until they are answered; without `probe`, where they would be in the way, a second must do."""
 
         def connected():
             if process.process.poll() is not None:
@@ -152,7 +154,17 @@ class Client:
             return outputs and self.images.get_subscription_count() > 0
 
         self.spin_until(connected, START_SECS, "the connection to the node")
-        self.spin_for(0.3)  # the answers' topics are matched a little later than they are seen
+        if probe:
+            self.spin_until(self._probe, what="the answer to an empty image")
+        else:
+            self.spin_for(1.0)
+
+    def _probe(self):
+        message = self.image_type()
+        message.header.stamp.sec = 1
+        self.images.publish(message)
+        self.spin_for(0.1)
+        return self.judged and self.classified
 
     def next_stamp(self):
         self._stamp += 1

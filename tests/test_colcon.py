@@ -158,7 +158,7 @@ class Cargo(unittest.TestCase):
 
     def test_both_executables_arrive(self):
         _, output = self.seen('tools/build_executables "$1"')
-        self.assertIn("CARGO build --release --locked --bins", output)
+        self.assertIn("CARGO build --release --locked --lib --bins --examples", output)
         for name in EXECUTABLES:
             self.assertTrue(os.access(self.folder / "rust" / name, os.X_OK), name)
 

@@ -251,22 +251,23 @@ class Regions(WithNode):
         self.assertEqual(classified.results[0].class_name, STOP)
 
     def test_an_image_whose_regions_do_not_come_is_unknown(self):
+        missing = self.client.count("regions_missing")
         _, judged = self.client.ask(self.scene())
         self.assert_unknown(judged, "no regions with the stamp")
         self.client.spin_until(
-            lambda: self.client.count("regions_missing") >= 1, what="the count of missing regions"
+            lambda: self.client.count("regions_missing") > missing, what="the count of missing regions"
         )
 
 
 class Health(unittest.TestCase):
     """What a person sees who gets no results."""
 
-    def run_node(self, client, connect=True, **parameters):
+    def run_node(self, client, connect=True, probe=True, **parameters):
         self.addCleanup(client.close)
         process = NodeProcess(**parameters)
         self.addCleanup(process.kill)
         if connect:
-            client.wait_for(process)
+            client.wait_for(process, probe)
         return process, client
 
     def camera_says(self, client, level, *words):
@@ -287,7 +288,7 @@ class Health(unittest.TestCase):
         self.camera_says(client, b"\x02", "image_transport to compressed")
 
     def test_silence_is_told_and_ends(self):
-        process, client = self.run_node(Client(), stale_after_secs=0.6, diagnostics_period_secs=0.2)
+        process, client = self.run_node(Client(), probe=False, stale_after_secs=0.6, diagnostics_period_secs=0.2)
         self.camera_says(client, b"\x01", "no image yet on /camera")
         client.ask(raw_image(stop_sign()))
         self.camera_says(client, b"\x03", "no image on /camera for")
@@ -341,7 +342,7 @@ class Viewer(unittest.TestCase):
             process, client = self.run_node(viewer="save", viewer_path=path)
             for _ in range(3):
                 client.ask(raw_image(stop_sign()))
-            client.spin_until(lambda: client.value("camera", "viewer_shown") == "3", what="three frames shown")
+            client.spin_until(lambda: client.count("viewer_shown") >= 4, what="the frames shown")
             self.assertEqual(process.end(), 0, process.log())
             recording = path.read_bytes()
         self.assertTrue(recording.startswith(b"RRF"), recording[:4])
@@ -398,7 +399,7 @@ class StartAndEnd(unittest.TestCase):
         for number in (signal.SIGINT, signal.SIGTERM):
             process, client = NodeProcess(), Client()
             self.addCleanup(process.kill)
-            client.wait_for(process)
+            client.wait_for(process, probe=False)
             client.ask(raw_image(stop_sign()))
             start = time.monotonic()
             self.assertEqual(process.end(number), 0, process.log())
