@@ -143,8 +143,11 @@ class Client:
             rclpy.spin_once(self.node, timeout_sec=0.02)
 
     def wait_for(self, process, probe=True):
-        """Until images and answers have a way. Matched topics are seen on one side a little before the other one, so empty
-        images are sent until they are answered; without `probe`, where they would be in the way, a second must do."""
+        """Until images and answers have a way.
+
+        Matched topics are seen on one side a little before the other one, so empty images are sent until they are
+        answered; without `probe`, where they would be in the way, a second must do.
+        """
 
         def connected():
             if process.process.poll() is not None:
