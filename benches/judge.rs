@@ -59,7 +59,11 @@ fn judge(criterion: &mut Criterion) {
         let detector = kind.fit(&input).expect("the model has all layers");
         criterion.bench_function(kind.name(), |bencher| bencher.iter(|| detector.score(black_box(&features))));
     }
-    let model = ModelId { sha256: String::new(), classes: (0..CLASSES).map(|class| class.to_string()).collect() };
+    let model = ModelId {
+        sha256: String::new(),
+        classes: (0..CLASSES).map(|class| class.to_string()).collect(),
+        decoy_class: None,
+    };
     let monitor = Monitor::fit(&training, &bank(40, 3), None, model, &FitSettings::default());
     let monitor = monitor.expect("there are enough images");
     criterion.bench_function("judge", |bencher| bencher.iter(|| monitor.judge(black_box(&features))));

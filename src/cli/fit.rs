@@ -16,6 +16,7 @@ use crate::{
     activation::FeatureBank,
     dataset::{ImageFile, LabelledImage, labelled_images},
     detector::DetectorKind,
+    model::Classifier,
     monitor::{FitSettings, ModelId, Monitor, Shard},
 };
 
@@ -74,7 +75,7 @@ impl Fit {
         let training = bank(&extractor, "training", &data.training)?;
         let calibration = bank(&extractor, "calibration", &data.calibration)?;
         let shard = Shard {
-            model: ModelId { sha256: classifier.sha256().to_owned(), classes: classifier.manifest().classes.clone() },
+            model: model_id(&classifier),
             settings: self.settings(),
             head: classifier.head().cloned(),
             training,
@@ -152,6 +153,15 @@ pub(super) fn finish(monitor: &Monitor, path: &Path) -> anyhow::Result<()> {
     }
     eprintln!("wrote {}", path.display());
     Ok(())
+}
+
+fn model_id(classifier: &Classifier) -> ModelId {
+    let manifest = classifier.manifest();
+    ModelId {
+        sha256: classifier.sha256().to_owned(),
+        classes: manifest.classes.clone(),
+        decoy_class: manifest.decoy_index(),
+    }
 }
 
 fn bank(extractor: &Extractor<'_>, title: &str, images: &[LabelledImage]) -> anyhow::Result<FeatureBank> {

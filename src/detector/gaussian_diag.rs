@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::arrays::Matrix;
 use super::statistics::{ClassMoments, PRIOR_IMAGES, to_f32};
-use super::{Detector, DetectorKind, Fit, FitError, FitInput, Summary};
+use super::{Detector, DetectorKind, Explanation, Fit, FitError, FitInput, Part, Place, Summary};
 use crate::activation::{FeatureLayout, Features};
 use crate::storage::{Slab, StorageError, TensorReader, TensorWriter};
 
@@ -44,6 +44,19 @@ impl Detector for GaussianDiag {
             deviation * deviation * f64::from(precision)
         });
         (f64::from(self.offsets[class]) + 0.5 * squares.sum::<f64>()) as f32
+    }
+
+    /// The neurons with the largest `½ (z_j − μ_cj)² / σ²_cj`; expected is μ_cj.
+    fn explain(&self, features: &Features) -> Explanation {
+        let class = features.predicted_class();
+        let parameters = self.means.row(class).iter().zip(self.precisions.row(class));
+        let neurons = features.layers[self.penultimate].mean.iter().zip(parameters).enumerate();
+        Explanation::of(neurons.map(|(unit, (&value, (&expected, &precision)))| Part {
+            place: Place::Unit { layer: self.penultimate, unit },
+            contribution: 0.5 * (value - expected) * (value - expected) * precision,
+            value,
+            expected,
+        }))
     }
 
     fn save(&self, out: &mut TensorWriter<'_>) {
@@ -124,6 +137,18 @@ mod tests {
             assert_relative_eq!(f64::from(detector.score(&features)), expected, max_relative = 1e-4);
         }
         assert_survives_a_file(&detector, &bank);
+    }
+
+    #[test]
+    fn the_neuron_that_deviates_is_named() {
+        let bank = synthetic_bank(3, 50, 4);
+        let detector = GaussianDiag::fit(&FitInput::new(&bank, None).unwrap()).unwrap();
+        let mut features = bank.features(1);
+        features.layers[1].mean[7] += 30.0;
+        let part = detector.explain(&features).parts[0];
+        assert_eq!(part.place, Place::Unit { layer: 1, unit: 7 });
+        assert_eq!(part.value, features.layers[1].mean[7]);
+        assert!((part.value - part.expected - 30.0).abs() < 5.0 && part.contribution > 0.9 * detector.score(&features));
     }
 
     #[test]

@@ -6,7 +6,7 @@ mod layer;
 use serde_json::json;
 
 use self::layer::KlLayer;
-use super::{Detector, DetectorKind, Fit, FitError, FitInput, Summary};
+use super::{Detector, DetectorKind, Explanation, Fit, FitError, FitInput, Part, Place, Summary};
 use crate::activation::{FeatureLayout, Features, LayerKind};
 use crate::storage::{StorageError, TensorReader, TensorWriter};
 
@@ -43,6 +43,25 @@ impl Detector for GaussianKl {
             layer.score(class, maps.mean.view(), variance.view())
         });
         (scores.sum::<f64>() / self.layers.len() as f64) as f32
+    }
+
+    /// The channels with the largest −2/C ln p_j; values are m_j, expected is μ_cj.
+    fn explain(&self, features: &Features) -> Explanation {
+        let class = features.predicted_class();
+        let parts = self.layers.iter().flat_map(|(index, layer)| {
+            let maps = &features.layers[*index];
+            let variance = maps.variance.as_ref().expect("a map layer has variances");
+            let surprises = layer.surprises(class, maps.mean.view(), variance.view());
+            let means = layer.means(class).to_vec();
+            let channels = surprises.zip(maps.mean.iter().copied().zip(means)).collect::<Vec<_>>().into_iter();
+            channels.enumerate().map(|(channel, (contribution, (value, expected)))| Part {
+                place: Place::Unit { layer: *index, unit: channel },
+                contribution: contribution as f32,
+                value,
+                expected,
+            })
+        });
+        Explanation::of(parts)
     }
 
     fn save(&self, out: &mut TensorWriter<'_>) {
@@ -105,6 +124,9 @@ mod tests {
         let mut scores: Vec<f32> = (0..bank.len()).map(|row| detector.score(&bank.features(row))).collect();
         scores.sort_by(f32::total_cmp);
         let mut features = bank.features(0);
+        features.layers[0].mean[4] += 90.0;
+        assert_eq!(detector.explain(&features).parts[0].place, Place::Unit { layer: 0, unit: 4 });
+        features = bank.features(0);
         features.layers[0].mean += 3.0;
         assert!(detector.score(&features) > scores[scores.len() * 95 / 100]);
         features.layers[0].variance.as_mut().unwrap().fill(0.0);

@@ -10,6 +10,8 @@ pub struct FitInput<'a> {
     pub bank: &'a FeatureBank,
     /// Last layer of the model, where it is known.
     pub head: Option<&'a Head>,
+    /// Class that stands for none of the others, where the model has one.
+    pub decoy_class: Option<usize>,
     correct: Vec<usize>,
     by_class: Vec<Vec<usize>>,
 }
@@ -27,7 +29,13 @@ impl<'a> FitInput<'a> {
         }
         let mut by_class = vec![Vec::new(); bank.layout().classes];
         correct.iter().for_each(|&row| by_class[bank.labels()[row]].push(row));
-        Ok(Self { bank, head, correct, by_class })
+        Ok(Self { bank, head, decoy_class: None, correct, by_class })
+    }
+
+    /// The same for a model one of whose classes stands for none of the others.
+    #[must_use]
+    pub fn with_decoy_class(self, decoy_class: Option<usize>) -> Self {
+        Self { decoy_class, ..self }
     }
 
     /// Rows of the correctly classified images, rising.

@@ -1,46 +1,40 @@
 //! Distance to the nearest class mean under a shared covariance.
 
-use nalgebra::{Cholesky, DMatrix};
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array1, Array2, Axis};
 use serde_json::json;
 
-use super::arrays::{Matrix, dot, squared_distance};
-use super::statistics::unit_rows;
-use super::{Detector, DetectorKind, Fit, FitError, FitInput, Summary};
+use super::arrays::{Matrix, squared_distance};
+use super::statistics::{unit, unit_rows};
+use super::whitening::Whitening;
+use super::{Detector, DetectorKind, Explanation, Fit, FitError, FitInput, NearestExample, Part, Place, Summary};
 use crate::activation::{FeatureLayout, Features};
-use crate::storage::{StorageError, TensorReader, TensorWriter};
-
-/// Smallest weight of the identity in the shrunk covariance. Ledoit–Wolf-like estimates go to 0 with many images, but
-/// directions in which the training images hardly vary are then weighted by the inverse of numerical noise.
-const MIN_SHRINKAGE: f64 = 1e-3;
+use crate::storage::{Slab, StorageError, TensorReader, TensorWriter};
 
 /// Score: `min_c (ẑ − μ_c)ᵀ Σ⁻¹ (ẑ − μ_c)` with ẑ = z/‖z‖ the normalised penultimate activations.
 ///
 /// Lee et al., *A Simple Unified Framework for Detecting Out-of-Distribution Samples and Adversarial Attacks*, NeurIPS
 /// 2018, §2.1, on normalised activations (Müller and Hein, *Mahalanobis++*, ICML 2025). μ_c and Σ come from the correctly
-/// classified training images; Σ is shrunk towards a multiple of the identity by oracle-approximating shrinkage (Chen,
-/// Wiesel, Eldar, Hero, IEEE Trans. Signal Processing 58, 2010, eq. 23). Classes without such images are left out.
-///
-/// With the Cholesky factor `Σ = LLᵀ` the distance is `‖L⁻¹ẑ − L⁻¹μ_c‖²`, so a score costs one product with a triangular
-/// matrix.
+/// classified training images, see [`Whitening`] for the shrinkage of Σ. Classes without such images are left out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mahalanobis {
     penultimate: usize,
-    /// `D×D`, L⁻¹, lower triangular.
-    whitening: Matrix,
-    /// `P×D`, L⁻¹μ_c of the `P ≥ 1` classes that have images.
+    /// `Σ⁻¹ = WᵀW`.
+    whitening: Whitening,
+    /// `P×D`, Wμ_c of the `P ≥ 1` classes that have images.
     means: Matrix,
-    /// Weight of the identity in Σ, 0..=1.
-    shrinkage: f32,
+    /// `P`, their indices.
+    classes: Slab<u32>,
 }
 
 impl Mahalanobis {
-    /// L⁻¹ẑ.
-    fn whiten(&self, z: &Array1<f32>) -> Vec<f32> {
-        let length = z.iter().map(|&value| f64::from(value) * f64::from(value)).sum::<f64>().sqrt();
-        let scale = if length > 0.0 { 1.0 / length } else { 0.0 };
-        let unit: Vec<f32> = z.iter().map(|&value| (f64::from(value) * scale) as f32).collect();
-        self.whitening.iter().enumerate().map(|(row, weights)| dot(&weights[..=row], &unit[..=row])).collect()
+    /// Row in `means` of the class nearest to Wẑ, and the squared distance to it.
+    fn nearest(&self, white: &[f32]) -> (usize, f32) {
+        let distances = self.means.iter().map(|mean| squared_distance(white, mean)).enumerate();
+        distances.min_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or((0, f32::INFINITY))
+    }
+
+    fn whiten(&self, features: &Features) -> Vec<f32> {
+        self.whitening.apply(&unit(&features.layers[self.penultimate].mean))
     }
 }
 
@@ -50,51 +44,54 @@ impl Detector for Mahalanobis {
     }
 
     fn score(&self, features: &Features) -> f32 {
-        let white = self.whiten(&features.layers[self.penultimate].mean);
-        self.means.iter().map(|mean| squared_distance(&white, mean)).fold(f32::INFINITY, f32::min)
+        self.nearest(&self.whiten(features)).1
+    }
+
+    /// The neurons with the largest `(ẑ − μ_c)_j [Σ⁻¹(ẑ − μ_c)]_j`, whose sum is the score; c is the nearest class and μ_cj
+    /// what is expected.
+    fn explain(&self, features: &Features) -> Explanation {
+        let white = self.whiten(features);
+        let (row, distance) = self.nearest(&white);
+        let deviation: Vec<f32> = white.iter().zip(self.means.row(row)).map(|(z, mean)| z - mean).collect();
+        let values = unit(&features.layers[self.penultimate].mean);
+        let parts = self.whitening.parts(&deviation).into_iter().zip(values).enumerate();
+        let parts = parts.map(|(neuron, ((deviation, contribution), value))| Part {
+            place: Place::Unit { layer: self.penultimate, unit: neuron },
+            contribution,
+            value,
+            expected: value - deviation,
+        });
+        let class = self.classes[row] as usize;
+        Explanation::of(parts).near(Some(NearestExample { class, distance, images: 1 }))
     }
 
     fn save(&self, out: &mut TensorWriter<'_>) {
-        self.whitening.save("whitening", out);
+        self.whitening.save(out);
         self.means.save("means", out);
-        out.put("shrinkage", &[1], &[self.shrinkage]);
+        out.put("classes", &[self.classes.len()], &self.classes);
     }
 
     fn summary(&self) -> Summary {
         Summary::from([
             ("classes".to_owned(), json!(self.means.rows())),
             ("normalised".to_owned(), json!(true)),
-            ("shrinkage".to_owned(), json!(self.shrinkage)),
+            ("shrinkage".to_owned(), json!(self.whitening.shrinkage())),
         ])
     }
 }
 
 impl Fit for Mahalanobis {
     fn fit(input: &FitInput<'_>) -> Result<Self, FitError> {
-        let classes: Vec<Array2<f64>> = input
-            .by_class()
-            .iter()
-            .filter(|rows| !rows.is_empty())
-            .map(|rows| unit_rows(input.bank.penultimate(), rows))
-            .collect();
-        let means: Vec<Array1<f64>> = classes.iter().map(|rows| rows.sum_axis(Axis(0)) / rows.nrows() as f64).collect();
+        let covariance = WithinClasses::fit(input);
         let images = input.correct().len();
-        let mut covariance = Array2::zeros((means[0].len(), means[0].len()));
-        for (rows, mean) in classes.iter().zip(&means) {
-            let deviations = rows - mean;
-            covariance += &deviations.t().dot(&deviations);
-        }
-        covariance /= images as f64;
-        let shrinkage = shrinkage(covariance.view(), images).max(MIN_SHRINKAGE);
-        let whitening = whitening(&shrunk(covariance, shrinkage))
+        let whitening = Whitening::fit(covariance.within, images)
             .ok_or(FitError::Covariance { detector: DetectorKind::Mahalanobis, images })?;
-        let white_means = means.iter().flat_map(|mean| whitening.dot(mean)).map(|value| value as f32);
-        let neurons = whitening.ncols();
+        let means = covariance.means.iter().flat_map(|mean| whitening.apply_f64(mean)).collect();
         Ok(Self {
             penultimate: input.bank.layout().penultimate,
-            means: Matrix::new(neurons, white_means.collect()),
-            whitening: Matrix::new(neurons, whitening.iter().map(|&value| value as f32).collect()),
-            shrinkage: shrinkage as f32,
+            means: Matrix::new(input.bank.penultimate().ncols(), means),
+            whitening,
+            classes: covariance.classes.into(),
         })
     }
 
@@ -104,74 +101,61 @@ impl Fit for Mahalanobis {
         if classes == 0 {
             return Err(tensors.invalid("means", "there is no class"));
         }
+        let labels = tensors.get::<u32, 1>("classes", [classes])?;
+        if labels.iter().any(|&class| class as usize >= layout.classes) {
+            return Err(tensors.invalid("classes", "one is not a class of the model"));
+        }
         Ok(Self {
             penultimate: layout.penultimate,
-            whitening: Matrix::load("whitening", tensors, neurons, neurons)?,
+            whitening: Whitening::load(tensors, neurons)?,
             means: Matrix::load("means", tensors, classes, neurons)?,
-            shrinkage: tensors.get("shrinkage", [1])?[0],
+            classes: labels,
         })
     }
 }
 
-/// Weight of the identity by oracle-approximating shrinkage, in 0..=1, for the covariance of `images` samples.
-fn shrinkage(covariance: ArrayView2<'_, f64>, images: usize) -> f64 {
-    let (p, n) = (covariance.nrows() as f64, images as f64);
-    let trace = covariance.diag().sum();
-    let trace_of_square = covariance.iter().map(|value| value * value).sum::<f64>();
-    let spread = trace_of_square - trace * trace / p;
-    let weight = ((1.0 - 2.0 / p) * trace_of_square + trace * trace) / ((n + 1.0 - 2.0 / p) * spread);
-    // A covariance that already is a multiple of the identity has no spread.
-    if weight.is_finite() { weight.clamp(0.0, 1.0) } else { 1.0 }
+/// Means and common covariance of the classes, of normalised penultimate activations.
+pub(super) struct WithinClasses {
+    /// The classes that have correctly classified images.
+    pub classes: Vec<u32>,
+    /// Their means, `D` each.
+    pub means: Vec<Array1<f64>>,
+    /// `D×D`.
+    pub within: Array2<f64>,
 }
 
-/// `(1 − weight) Σ + weight tr(Σ)/D I`.
-fn shrunk(covariance: Array2<f64>, weight: f64) -> Array2<f64> {
-    let identity = weight * covariance.diag().mean().unwrap_or(0.0);
-    let mut shrunk = covariance * (1.0 - weight);
-    shrunk.diag_mut().mapv_inplace(|value| value + identity);
-    shrunk
-}
-
-/// `L⁻¹` of `Σ = LLᵀ`; `None` when Σ is not positive definite.
-fn whitening(covariance: &Array2<f64>) -> Option<Array2<f64>> {
-    let size = covariance.nrows();
-    let matrix = DMatrix::from_fn(size, size, |row, column| covariance[(row, column)]);
-    let inverse = Cholesky::new(matrix)?.l().solve_lower_triangular(&DMatrix::identity(size, size))?;
-    let inverse = Array2::from_shape_fn((size, size), |(row, column)| inverse[(row, column)]);
-    inverse.iter().all(|&value| (value as f32).is_finite()).then_some(inverse)
+impl WithinClasses {
+    /// From the correctly classified images.
+    pub fn fit(input: &FitInput<'_>) -> Self {
+        let neurons = input.bank.penultimate().ncols();
+        let mut found = Self { classes: Vec::new(), means: Vec::new(), within: Array2::zeros((neurons, neurons)) };
+        for (class, rows) in (0..).zip(input.by_class()).filter(|(_, rows)| !rows.is_empty()) {
+            let z = unit_rows(input.bank.penultimate(), rows);
+            let mean = z.sum_axis(Axis(0)) / rows.len() as f64;
+            let deviations = &z - &mean;
+            found.within += &deviations.t().dot(&deviations);
+            found.classes.push(class);
+            found.means.push(mean);
+        }
+        found.within /= input.correct().len() as f64;
+        found
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use approx::assert_relative_eq;
-    use ndarray::array;
+    use nalgebra::DMatrix;
 
     use super::*;
     use crate::detector::testing::{assert_survives_a_file, bank, synthetic_bank, vector_image};
-
-    #[test]
-    fn shrinkage_by_hand() {
-        // p = 2: the first term vanishes, so 16 / (n · (10 − 8)).
-        assert_relative_eq!(shrinkage(array![[3.0, 0.0], [0.0, 1.0]].view(), 100), 0.08);
-        assert_eq!(shrinkage(array![[3.0, 0.0], [0.0, 1.0]].view(), 2), 1.0);
-        assert_eq!(shrinkage(array![[2.0, 0.0], [0.0, 2.0]].view(), 100), 1.0);
-        assert_eq!(shrunk(array![[3.0, 2.0], [2.0, 1.0]], 0.5), array![[2.5, 1.0], [1.0, 1.5]]);
-    }
-
-    #[test]
-    fn whitening_by_hand() {
-        // [[4, 2], [2, 5]] = LLᵀ with L = [[2, 0], [1, 2]].
-        let inverse = whitening(&array![[4.0, 2.0], [2.0, 5.0]]).unwrap();
-        assert_relative_eq!(inverse.as_slice().unwrap(), [0.5, 0.0, -0.25, 0.5].as_slice());
-        assert_eq!(whitening(&array![[0.0, 0.0], [0.0, 1.0]]), None);
-    }
 
     #[test]
     fn scores_agree_with_the_textbook() {
         let bank = synthetic_bank(4, 60, 11);
         let input = FitInput::new(&bank, None).unwrap();
         let detector = Mahalanobis::fit(&input).unwrap();
-        let inverse = textbook_inverse(&input, f64::from(detector.shrinkage));
+        let inverse = textbook_inverse(&input, f64::from(detector.whitening.shrinkage()));
         for row in (0..bank.len()).step_by(5) {
             let z = unit_rows(bank.penultimate(), &[row]).row(0).to_owned();
             let distances = input.by_class().iter().map(|rows| {
@@ -208,6 +192,9 @@ mod tests {
         let mut features = bank.features(4);
         let score = detector.score(&features);
         features.layers[1].mean *= 8.0;
+        let explanation = detector.explain(&features);
+        assert!(explanation.parts[0].contribution > 0.0);
+        assert_relative_eq!(explanation.nearest.unwrap().distance, score, max_relative = 1e-4);
         assert_relative_eq!(detector.score(&features), score, max_relative = 1e-4);
         features.layers[1].mean.fill(0.0);
         assert!(detector.score(&features).is_finite());

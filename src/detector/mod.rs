@@ -6,6 +6,7 @@
 //! A further detector is one file that implements [`Detector`] and [`Fit`], and one line in [`registry`].
 
 mod arrays;
+mod explanation;
 mod gaussian_diag;
 mod gaussian_kl;
 mod input;
@@ -14,10 +15,12 @@ mod msp;
 mod pattern_hamming;
 pub mod registry;
 mod statistics;
+mod whitening;
 
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub use explanation::{Explanation, MAX_PARTS, NearestExample, Part, Place};
 pub use gaussian_diag::GaussianDiag;
 pub use gaussian_kl::GaussianKl;
 pub use input::FitInput;
@@ -41,6 +44,9 @@ pub trait Detector: Send + Sync + std::fmt::Debug {
     /// How unlike the training data an image is; higher is less like it. The features must be finite and have the
     /// layout that the detector was fitted on.
     fn score(&self, features: &Features) -> f32;
+
+    /// What makes this image's score high. The same conditions as for [`Detector::score`].
+    fn explain(&self, features: &Features) -> Explanation;
 
     /// Writes what [`Fit::load`] reads.
     fn save(&self, out: &mut TensorWriter<'_>);

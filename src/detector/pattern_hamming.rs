@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Detector, DetectorKind, Fit, FitError, FitInput, Summary};
+use super::{Detector, DetectorKind, Explanation, Fit, FitError, FitInput, NearestExample, Summary};
 use crate::activation::{FeatureLayout, Features};
 use crate::pattern::{Binarizer, Nearest, Pattern, PatternError, PatternSet, PatternSetBuilder};
 use crate::storage::{StorageError, TensorReader, TensorWriter};
@@ -56,6 +56,16 @@ impl Detector for PatternHamming {
 
     fn score(&self, features: &Features) -> f32 {
         self.nearest(features).map_or(self.width(), |nearest| nearest.distance) as f32
+    }
+
+    /// Placeholder until patterns of several layers.
+    fn explain(&self, features: &Features) -> Explanation {
+        let nearest = self.nearest(features);
+        Explanation::default().near(nearest.map(|nearest| NearestExample {
+            class: features.predicted_class(),
+            distance: nearest.distance as f32,
+            images: self.set.count(nearest.index),
+        }))
     }
 
     fn save(&self, out: &mut TensorWriter<'_>) {

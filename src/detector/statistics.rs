@@ -88,6 +88,13 @@ pub fn unit_rows(values: ArrayView2<'_, f32>, rows: &[usize]) -> Array2<f64> {
     selected
 }
 
+/// An image's activations, divided by their length; zero stays zero.
+pub fn unit(z: &Array1<f32>) -> Vec<f32> {
+    let length = z.iter().map(|&value| f64::from(value) * f64::from(value)).sum::<f64>().sqrt();
+    let scale = if length > 0.0 { 1.0 / length } else { 0.0 };
+    z.iter().map(|&value| (f64::from(value) * scale) as f32).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use approx::assert_abs_diff_eq;
@@ -119,5 +126,7 @@ mod tests {
         let rows = unit_rows(array![[3.0, 4.0], [0.0, 0.0], [9.0, 9.0]].view(), &[1, 0]);
         let expected = [0.0, 0.0, 0.6, 0.8];
         assert_abs_diff_eq!(rows.as_slice().unwrap(), expected.as_slice(), epsilon = 1e-12);
+        assert_eq!(unit(&ndarray::arr1(&[3.0, 4.0])), [0.6, 0.8]);
+        assert_eq!(unit(&ndarray::arr1(&[0.0, 0.0])), [0.0, 0.0]);
     }
 }

@@ -27,7 +27,7 @@ pub struct Manifest {
     /// The last linear layer, where the model has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<HeadSpec>,
-    /// Class that collects decoys, where the model was trained with one.
+    /// The class among `classes` that stands for none of the others, where the model was trained with one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decoy_class: Option<String>,
     /// Where the weights come from: training program, data, split, seed.
@@ -125,6 +125,12 @@ impl Manifest {
         self.layers.iter().position(|layer| layer.name == self.penultimate)
     }
 
+    /// Index of the decoy class in `classes`.
+    #[must_use]
+    pub fn decoy_index(&self) -> Option<usize> {
+        self.classes.iter().position(|class| Some(class) == self.decoy_class.as_ref())
+    }
+
     fn check(&self) -> Result<(), ManifestError> {
         let wrong = |text: String| Err(ManifestError::Inconsistent(text));
         if self.format_version > FORMAT_VERSION {
@@ -138,6 +144,9 @@ impl Manifest {
         }
         if !(0.0..=1.0).contains(&self.input.region_margin) {
             return wrong(format!("region_margin {} is not in 0..1", self.input.region_margin));
+        }
+        if let Some(decoy) = self.decoy_class.as_ref().filter(|_| self.decoy_index().is_none()) {
+            return wrong(format!("decoy class `{decoy}` is not among the classes"));
         }
         let Some(index) = self.penultimate_index() else {
             return wrong(format!("penultimate layer `{}` is not among the layers", self.penultimate));

@@ -60,7 +60,8 @@ impl Monitor {
         if calibration.layout() != training.layout() {
             return Err(BankError::Layout.into());
         }
-        let (detectors, mut notes) = fit_detectors(&FitInput::new(&training, head)?, settings)?;
+        let (detectors, mut notes) =
+            fit_detectors(&FitInput::new(&training, head)?.with_decoy_class(model.decoy_class), settings)?;
         let (detectors, fused) = calibrate(detectors, &calibration, settings.seed)?;
         notes.extend(too_few(fused.len()));
         let metadata = Metadata {

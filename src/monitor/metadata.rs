@@ -15,6 +15,9 @@ pub struct ModelId {
     pub sha256: String,
     /// Class names in the order of the logits.
     pub classes: Vec<String>,
+    /// Class that stands for none of the others, where the model has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decoy_class: Option<usize>,
 }
 
 /// Everything about a monitor but its numbers.

@@ -15,7 +15,11 @@ use crate::storage::StorageError;
 const CLASSES: usize = 3;
 
 fn model() -> ModelId {
-    ModelId { sha256: "ab".repeat(32), classes: (0..CLASSES).map(|class| format!("class {class}")).collect() }
+    ModelId {
+        sha256: "ab".repeat(32),
+        classes: (0..CLASSES).map(|class| format!("class {class}")).collect(),
+        decoy_class: None,
+    }
 }
 
 fn fit(training: &FeatureBank, calibration: &FeatureBank) -> Result<Monitor, MonitorError> {

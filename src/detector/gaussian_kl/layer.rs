@@ -92,10 +92,24 @@ impl KlLayer {
 
     /// `−2/C Σ_j ln p_j` of one image's channel means and variances.
     pub fn score(&self, class: usize, mean: ArrayView1<'_, f32>, variance: ArrayView1<'_, f32>) -> f64 {
+        self.surprises(class, mean, variance).sum()
+    }
+
+    /// The terms of [`KlLayer::score`], one per channel.
+    pub fn surprises(
+        &self,
+        class: usize,
+        mean: ArrayView1<'_, f32>,
+        variance: ArrayView1<'_, f32>,
+    ) -> impl Iterator<Item = f64> {
         let divergences = self.gaussians.divergences(class, mean, variance);
-        let step = f64::from(self.step);
-        let surprises = divergences.zip(self.knots.iter()).map(|(kl, knots)| curve::surprise(knots, step, kl));
-        2.0 * surprises.sum::<f64>() / self.knots.rows() as f64
+        let (step, weight) = (f64::from(self.step), 2.0 / self.knots.rows() as f64);
+        divergences.zip(self.knots.iter()).map(move |(kl, knots)| weight * curve::surprise(knots, step, kl))
+    }
+
+    /// μ_cj of every channel of a class.
+    pub fn means(&self, class: usize) -> &[f32] {
+        self.gaussians.means.row(class)
     }
 
     /// Writes the tensors `means`, `variances`, `knots`, `floor` and `step`.
