@@ -1,11 +1,11 @@
 //! How far the spatial distribution of every channel is from that of the predicted class.
 
-mod curve;
 mod layer;
 
 use serde_json::json;
 
 use self::layer::KlLayer;
+use super::curve;
 use super::{Detector, DetectorKind, Explanation, Fit, FitError, FitInput, Part, Place, Summary};
 use crate::activation::{FeatureLayout, Features, LayerKind};
 use crate::storage::{StorageError, TensorReader, TensorWriter};

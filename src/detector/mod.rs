@@ -6,6 +6,7 @@
 //! A further detector is one file that implements [`Detector`] and [`Fit`], and one line in [`registry`].
 
 mod arrays;
+mod curve;
 mod explanation;
 mod gaussian_diag;
 mod gaussian_kl;
@@ -47,6 +48,12 @@ pub trait Detector: Send + Sync + std::fmt::Debug {
 
     /// What makes this image's score high. The same conditions as for [`Detector::score`].
     fn explain(&self, features: &Features) -> Explanation;
+
+    /// Bits in which the penultimate pattern differs from the nearest one seen in training for the predicted class; `None`
+    /// for a detector without patterns. The same conditions as for [`Detector::score`].
+    fn hamming_distance(&self, _features: &Features) -> Option<u32> {
+        None
+    }
 
     /// Writes what [`Fit::load`] reads.
     fn save(&self, out: &mut TensorWriter<'_>);

@@ -71,6 +71,19 @@ impl ClassMoments {
     }
 }
 
+/// Per column, the share of the variance that lies between the classes, 0..=1: how much a neuron tells about the class
+/// (the correlation ratio η²; Fisher, *Statistical Methods for Research Workers*, 1925, §45). 0 for constant columns.
+pub fn correlation_ratio(values: ArrayView2<'_, f32>, by_class: &[Vec<usize>]) -> Vec<f64> {
+    let pooled = Moments::of(values, &by_class.concat());
+    let images = by_class.iter().map(Vec::len).sum::<usize>().max(1) as f64;
+    let mut within = Array1::<f64>::zeros(values.ncols());
+    for rows in by_class {
+        within.scaled_add(rows.len() as f64 / images, &Moments::of(values, rows).variance);
+    }
+    let ratio = |(within, total): (&f64, &f64)| if *total > 0.0 { (1.0 - within / total).clamp(0.0, 1.0) } else { 0.0 };
+    within.iter().zip(&pooled.variance).map(ratio).collect()
+}
+
 /// Rows of `f64` as one `f32` matrix, row by row.
 pub fn to_f32<'a>(rows: impl IntoIterator<Item = &'a Array1<f64>>) -> Vec<f32> {
     rows.into_iter().flat_map(|row| row.iter().map(|&value| value as f32)).collect()
@@ -107,6 +120,13 @@ mod tests {
         let moments = Moments::of(array![[1.0, 5.0], [100.0, 100.0], [3.0, 5.0]].view(), &[0, 2]);
         assert_eq!(moments, Moments { mean: array![2.0, 5.0], variance: array![1.0, 0.0] });
         assert_eq!(Moments::of(array![[1.0]].view(), &[]), Moments { mean: array![0.0], variance: array![0.0] });
+    }
+
+    #[test]
+    fn neurons_that_tell_the_class_have_a_high_ratio() {
+        let values = array![[0.0, 0.0, 4.0, 0.0], [0.0, 2.0, 4.0, 2.0], [1.0, 0.0, 4.0, 2.0], [1.0, 2.0, 4.0, 4.0]];
+        let ratio = correlation_ratio(values.view(), &[vec![0, 1], vec![2, 3]]);
+        assert_abs_diff_eq!(ratio.as_slice(), [1.0, 0.0, 0.0, 0.5].as_slice(), epsilon = 1e-12);
     }
 
     #[test]

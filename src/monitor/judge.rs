@@ -5,7 +5,6 @@ use serde::Serialize;
 use super::{Calibrated, Monitor, MonitorError};
 use crate::activation::Features;
 use crate::calibration::fuse;
-use crate::detector::DetectorKind;
 
 /// Name of the combined result of all detectors.
 pub const FUSED: &str = "fused";
@@ -30,7 +29,7 @@ pub struct Judgement {
     pub detectors: Vec<DetectorResult>,
     /// All detectors together; the score is −ln of the harmonic mean of their p-values (see [`fuse`]).
     pub fused: DetectorResult,
-    /// Bits in which the binary pattern differs from the nearest one seen in training for the predicted class; `None`
+    /// Bits in which the binary pattern of the penultimate layer differs from the nearest one seen in training for the predicted class; `None`
     /// without the detector `pattern_hamming`.
     pub hamming_distance: Option<u32>,
 }
@@ -66,7 +65,10 @@ impl Monitor {
         let fused = fuse(surprises.map(|(calibrated, result)| calibrated.calibrator.surprise(result.score)));
         Ok(Judgement {
             predicted_class: features.predicted_class(),
-            hamming_distance: hamming_distance(&detectors),
+            hamming_distance: self
+                .detectors
+                .iter()
+                .find_map(|calibrated| calibrated.detector.hamming_distance(features)),
             detectors,
             fused: DetectorResult { name: FUSED, score: fused, p_value: self.fused.p_value(fused) },
         })
@@ -78,12 +80,6 @@ impl Calibrated {
         let score = self.score(features);
         DetectorResult { name: self.detector.kind().name(), score, p_value: self.calibrator.p_value(score) }
     }
-}
-
-/// The score of `pattern_hamming` is the distance itself.
-fn hamming_distance(detectors: &[DetectorResult]) -> Option<u32> {
-    let hamming = detectors.iter().find(|result| result.name == DetectorKind::PatternHamming.name());
-    hamming.map(|result| result.score as u32)
 }
 
 #[cfg(test)]

@@ -86,7 +86,7 @@ fn judgements_are_finite_and_in_range() {
         for result in judgement.detectors.iter().chain([&judgement.fused]) {
             assert!(result.score.is_finite() && result.p_value > 0.0 && result.p_value <= 1.0, "{result:?}");
         }
-        assert_eq!(judgement.hamming_distance.unwrap() as f32, judgement.detectors[0].score);
+        assert!(judgement.hamming_distance == Some(0) || judgement.detectors[0].score > 0.0);
     }
 }
 

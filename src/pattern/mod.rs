@@ -1,6 +1,6 @@
 //! Binary activation patterns and the compiled set of those seen in training.
 //!
-//! A layer's activations become bits by comparing every neuron with its own threshold ([`Binarizer`]). The bits of one
+//! A layer's activations become bits by comparing every neuron with thresholds of its own ([`Binarizer`]). The bits of one
 //! image are a [`Pattern`]; all patterns of the training images, per class and without duplicates, are a
 //! [`PatternSet`]. The set answers two questions: was this pattern seen ([`PatternSet::contains`]), and how many bits
 //! is the nearest seen one away ([`PatternSet::nearest`]).
@@ -11,7 +11,7 @@ mod builder;
 mod set;
 mod table;
 
-pub use binarizer::{Binarizer, MIN_SHARE};
+pub use binarizer::{Binarizer, MIN_SHARE, QUANTILES};
 pub use bits::{MAX_WIDTH, Pattern};
 pub use builder::PatternSetBuilder;
 pub use set::{Nearest, PatternSet};

@@ -2,9 +2,9 @@
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 
-use super::curve;
 use crate::detector::FitInput;
 use crate::detector::arrays::Matrix;
+use crate::detector::curve;
 use crate::detector::statistics::{ClassMoments, to_f32};
 use crate::storage::{StorageError, TensorReader, TensorWriter};
 
