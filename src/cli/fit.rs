@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{
     features::Extractor,
@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     activation::FeatureBank,
+    calibration::Conditioning,
     dataset::{ImageFile, LabelledImage, labelled_images},
     detector::DetectorKind,
     model::Classifier,
@@ -52,12 +53,31 @@ pub(super) struct Fit {
     /// Detectors to fit, separated by commas [default: all that the model can serve]
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     detectors: Vec<DetectorKind>,
+    /// Compare with all calibration images, or with those of the predicted class where there are enough
+    #[arg(long, value_name = "WHAT", default_value = "pooled")]
+    conditioning: ConditioningChoice,
     /// Look at part I of N only and write a shard for `merge`
     #[arg(long, value_name = "I/N")]
     shard: Option<ShardChoice>,
     /// Decides what is held out, and everything random in fitting
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
+}
+
+/// Values of `--conditioning`.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ConditioningChoice {
+    Pooled,
+    Class,
+}
+
+impl From<ConditioningChoice> for Conditioning {
+    fn from(choice: ConditioningChoice) -> Self {
+        match choice {
+            ConditioningChoice::Pooled => Self::Pooled,
+            ConditioningChoice::Class => Self::Class,
+        }
+    }
 }
 
 /// Images to fit on and images to calibrate on.
@@ -99,7 +119,7 @@ impl Fit {
             [] => FitSettings::default(),
             chosen => FitSettings::only(chosen.to_vec()),
         };
-        FitSettings { seed: self.seed, ..settings }
+        FitSettings { seed: self.seed, conditioning: self.conditioning.into(), ..settings }
     }
 
     fn list(&self, classes: &[String]) -> anyhow::Result<Data> {

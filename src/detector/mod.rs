@@ -28,7 +28,7 @@ pub use input::FitInput;
 pub use mahalanobis::Mahalanobis;
 pub use msp::Msp;
 pub use pattern_hamming::PatternHamming;
-pub use registry::{DetectorKind, UnknownDetector};
+pub use registry::{DetectorKind, Family, UnknownDetector};
 
 use crate::activation::{FeatureLayout, Features};
 use crate::pattern::PatternError;

@@ -9,8 +9,21 @@ use super::{Detector, Fit, FitError, FitInput};
 use crate::activation::FeatureLayout;
 use crate::storage::{StorageError, TensorReader};
 
+/// What a detector looks at. Detectors of one family tend to agree; see [`crate::calibration::fuse`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// Which neurons are active beyond what was seen in training.
+    Pattern,
+    /// Mean and variance of every neuron or channel on its own.
+    Gaussian,
+    /// Distances between penultimate activations.
+    Distance,
+    /// The logits, or what the head makes of altered activations.
+    Logits,
+}
+
 macro_rules! registry {
-    ($($(#[$doc:meta])* $kind:ident = $name:literal,)*) => {
+    ($($(#[$doc:meta])* $kind:ident = $name:literal in $family:ident,)*) => {
         /// Which detector.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum DetectorKind {
@@ -26,6 +39,14 @@ macro_rules! registry {
             pub const fn name(self) -> &'static str {
                 match self {
                     $(Self::$kind => $name,)*
+                }
+            }
+
+            /// What the detector looks at.
+            #[must_use]
+            pub const fn family(self) -> Family {
+                match self {
+                    $(Self::$kind => Family::$family,)*
                 }
             }
 
@@ -58,15 +79,15 @@ macro_rules! registry {
 
 registry! {
     /// [`super::PatternHamming`]
-    PatternHamming = "pattern_hamming",
+    PatternHamming = "pattern_hamming" in Pattern,
     /// [`super::GaussianDiag`]
-    GaussianDiag = "gaussian_diag",
+    GaussianDiag = "gaussian_diag" in Gaussian,
     /// [`super::GaussianKl`]
-    GaussianKl = "gaussian_kl",
+    GaussianKl = "gaussian_kl" in Gaussian,
     /// [`super::Mahalanobis`]
-    Mahalanobis = "mahalanobis",
+    Mahalanobis = "mahalanobis" in Distance,
     /// [`super::Msp`]
-    Msp = "msp",
+    Msp = "msp" in Logits,
 }
 
 /// A name that no detector has.

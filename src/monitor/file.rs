@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::judge::FUSED;
 use super::metadata::Metadata;
 use super::{Calibrated, Monitor, MonitorError};
-use crate::calibration::Calibrator;
+use crate::calibration::ConditionalCalibrator;
 use crate::detector::DetectorKind;
 use crate::storage::{TensorFile, Tensors};
 
@@ -130,11 +130,11 @@ impl Monitor {
         let calibration = tensors.scope(CALIBRATION);
         let load = |name: DetectorKind| {
             let detector = name.load(&tensors.scope(name.name()), &metadata.layout)?;
-            Ok(Calibrated { detector, calibrator: Calibrator::load(&calibration.scope(name.name()))? })
+            Ok(Calibrated { detector, calibrator: ConditionalCalibrator::load(&calibration.scope(name.name()))? })
         };
         let detectors = metadata.detectors.iter().map(|detector| load(detector.name));
         let detectors = detectors.collect::<Result<Vec<_>, MonitorError>>()?;
-        let fused = Calibrator::load(&calibration.scope(FUSED))?;
+        let fused = ConditionalCalibrator::load(&calibration.scope(FUSED))?;
         Ok(Self { metadata, detectors, fused })
     }
 

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::metadata::{BankSummary, DetectorSummary, Metadata, ModelId};
 use super::{Calibrated, Levels, Monitor, MonitorError};
-use crate::activation::{BankError, FeatureBank, Head};
-use crate::calibration::{Calibrator, folds, fuse, group_of};
-use crate::detector::{Detector, DetectorKind, FitError, FitInput};
+use crate::activation::{BankError, FeatureBank, Features, Head};
+use crate::calibration::{ConditionalCalibrator, Conditioning, Sample, folds, fuse, group_of};
+use crate::detector::{Detector, DetectorKind, Family, FitError, FitInput};
 
 /// How to fit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +19,9 @@ pub struct FitSettings {
     /// Whether a detector that the model cannot serve is an error. Otherwise it is left out, and
     /// [`Metadata::notes`] say so.
     pub all_required: bool,
+    /// Whether p-values compare with all calibration images or with those of the predicted class.
+    #[serde(default)]
+    pub conditioning: Conditioning,
     /// Seed of all random choices.
     pub seed: u64,
 }
@@ -26,7 +29,12 @@ pub struct FitSettings {
 impl Default for FitSettings {
     /// All detectors that the model can serve.
     fn default() -> Self {
-        Self { detectors: DetectorKind::ALL.iter().copied().collect(), all_required: false, seed: 0 }
+        Self {
+            detectors: DetectorKind::ALL.iter().copied().collect(),
+            all_required: false,
+            conditioning: Conditioning::Pooled,
+            seed: 0,
+        }
     }
 }
 
@@ -62,8 +70,8 @@ impl Monitor {
         }
         let (detectors, mut notes) =
             fit_detectors(&FitInput::new(&training, head)?.with_decoy_class(model.decoy_class), settings)?;
-        let (detectors, fused) = calibrate(detectors, &calibration, settings.seed)?;
-        notes.extend(too_few(fused.len()));
+        let (detectors, fused) = calibrate(detectors, &calibration, settings)?;
+        notes.extend(too_few(fused.pooled().len()));
         let metadata = Metadata {
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
             model,
@@ -122,33 +130,72 @@ const FOLDS: usize = 20;
 fn calibrate(
     detectors: Vec<Box<dyn Detector>>,
     bank: &FeatureBank,
-    seed: u64,
-) -> Result<(Vec<Calibrated>, Calibrator), MonitorError> {
-    let groups = bank.keys().iter().map(|key| group_of(key)).collect::<BTreeSet<_>>().len();
+    settings: &FitSettings,
+) -> Result<(Vec<Calibrated>, ConditionalCalibrator), MonitorError> {
+    let scored = Scored::new(&detectors, bank, settings.conditioning);
+    let groups = scored.images.iter().map(|(track, _)| *track).collect::<BTreeSet<_>>().len();
     let too_few = || MonitorError::Calibration { images: bank.len(), groups };
-    let scores: Vec<Vec<f32>> = detectors.iter().map(|detector| scores(detector.as_ref(), bank)).collect();
-    let folds = folds(bank.keys(), FOLDS, seed);
-    let fused = (0..folds.len()).into_par_iter().map(|fold| fused_scores(&scores, &folds, fold));
-    let fused: Vec<Vec<f32>> = fused.collect::<Option<_>>().ok_or_else(too_few)?;
-    let fused = Calibrator::fit(fused.concat()).ok_or_else(too_few)?;
-    let calibrated = detectors.into_iter().zip(scores);
-    let calibrated =
-        calibrated.map(|(detector, scores)| Some(Calibrated { calibrator: Calibrator::fit(scores)?, detector }));
-    Ok((calibrated.collect::<Option<_>>().ok_or_else(too_few)?, fused))
+    let folds = folds(bank.keys(), FOLDS, settings.seed);
+    let fused = (0..folds.len()).into_par_iter().map(|fold| scored.fused(&folds, fold));
+    let fused: Vec<Vec<Sample<'_>>> = fused.collect::<Option<_>>().ok_or_else(too_few)?;
+    let fused = ConditionalCalibrator::fit(&fused.concat(), settings.conditioning).ok_or_else(too_few)?;
+    let all: Vec<usize> = (0..bank.len()).collect();
+    let calibrators = scored.calibrators(&all).ok_or_else(too_few)?;
+    let calibrated = detectors.into_iter().zip(calibrators);
+    let calibrated = calibrated.map(|(detector, calibrator)| Calibrated { detector, calibrator });
+    Ok((calibrated.collect(), fused))
 }
 
-/// What a detector says about every image.
-fn scores(detector: &dyn Detector, bank: &FeatureBank) -> Vec<f32> {
-    (0..bank.len()).into_par_iter().map(|row| super::judge::bounded(detector.score(&bank.features(row)))).collect()
+/// What all detectors say about the calibration images.
+struct Scored<'a> {
+    /// Track and predicted class.
+    images: Vec<(&'a str, usize)>,
+    /// Per detector its family and its scores, one per image.
+    detectors: Vec<(Family, Vec<f32>)>,
+    conditioning: Conditioning,
 }
 
-/// Fused scores of a fold, the detectors calibrated on all other folds; `None` when there is no other one.
-fn fused_scores(scores: &[Vec<f32>], folds: &[Vec<usize>], fold: usize) -> Option<Vec<f32>> {
-    let others = || folds.iter().enumerate().filter(|(other, _)| *other != fold).flat_map(|(_, rows)| rows);
-    let calibrators = scores.iter().map(|scores| Calibrator::fit(others().map(|&row| scores[row]).collect()));
-    let calibrators: Vec<Calibrator> = calibrators.collect::<Option<_>>()?;
-    let surprises = |row: usize| calibrators.iter().zip(scores).map(move |(one, scores)| one.surprise(scores[row]));
-    Some(folds[fold].iter().map(|&row| fuse(surprises(row))).collect())
+impl<'a> Scored<'a> {
+    fn new(detectors: &[Box<dyn Detector>], bank: &'a FeatureBank, conditioning: Conditioning) -> Self {
+        let features: Vec<Features> = (0..bank.len()).map(|row| bank.features(row)).collect();
+        let scores = |detector: &Box<dyn Detector>| {
+            let scores = features.par_iter().map(|features| super::judge::bounded(detector.score(features)));
+            (detector.kind().family(), scores.collect())
+        };
+        let keys = bank.keys().iter().zip(&features);
+        Self {
+            images: keys.map(|(key, features)| (group_of(key), features.predicted_class())).collect(),
+            detectors: detectors.iter().map(scores).collect(),
+            conditioning,
+        }
+    }
+
+    /// One calibrator per detector, on the given images; `None` when there are none.
+    fn calibrators(&self, rows: &[usize]) -> Option<Vec<ConditionalCalibrator>> {
+        let calibrator = |(_, scores): &(Family, Vec<f32>)| {
+            let samples: Vec<Sample<'_>> = rows.iter().map(|&row| self.sample(row, scores[row])).collect();
+            ConditionalCalibrator::fit(&samples, self.conditioning)
+        };
+        self.detectors.iter().map(calibrator).collect()
+    }
+
+    /// Fused scores of a fold, the detectors calibrated on all other folds; `None` when there is no other one.
+    fn fused(&self, folds: &[Vec<usize>], fold: usize) -> Option<Vec<Sample<'a>>> {
+        let others = folds.iter().enumerate().filter(|(other, _)| *other != fold);
+        let others: Vec<usize> = others.flat_map(|(_, rows)| rows).copied().collect();
+        let calibrators = self.calibrators(&others)?;
+        let score = |row: usize| {
+            let class = self.images[row].1;
+            let detectors = calibrators.iter().zip(&self.detectors);
+            fuse(detectors.map(|(one, (family, scores))| (*family, one.of(class).surprise(scores[row]))))
+        };
+        Some(folds[fold].iter().map(|&row| self.sample(row, score(row))).collect())
+    }
+
+    fn sample(&self, row: usize, score: f32) -> Sample<'a> {
+        let (track, class) = self.images[row];
+        Sample { score, class, track }
+    }
 }
 
 /// A note when even the smallest p-value is above the usual alarm level.

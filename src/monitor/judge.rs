@@ -27,7 +27,7 @@ pub struct Judgement {
     pub predicted_class: usize,
     /// One result per detector, in the monitor's order.
     pub detectors: Vec<DetectorResult>,
-    /// All detectors together; the score is −ln of the harmonic mean of their p-values (see [`fuse`]).
+    /// All detectors together; the score is a mean of −ln of their p-values (see [`fuse`]).
     pub fused: DetectorResult,
     /// Bits in which the binary pattern of the penultimate layer differs from the nearest one seen in training for the predicted class; `None`
     /// without the detector `pattern_hamming`.
@@ -59,26 +59,28 @@ impl Monitor {
         if !features.is_finite() {
             return Err(MonitorError::NonFinite { image: String::new() });
         }
+        let class = features.predicted_class();
         let detectors: Vec<DetectorResult> =
-            self.detectors.iter().map(|calibrated| calibrated.result(features)).collect();
-        let surprises = self.detectors.iter().zip(&detectors);
-        let fused = fuse(surprises.map(|(calibrated, result)| calibrated.calibrator.surprise(result.score)));
+            self.detectors.iter().map(|calibrated| calibrated.result(class, features)).collect();
+        let fused = fuse(self.detectors.iter().zip(&detectors).map(|(calibrated, result)| {
+            (calibrated.detector.kind().family(), calibrated.calibrator.of(class).surprise(result.score))
+        }));
         Ok(Judgement {
-            predicted_class: features.predicted_class(),
+            predicted_class: class,
             hamming_distance: self
                 .detectors
                 .iter()
                 .find_map(|calibrated| calibrated.detector.hamming_distance(features)),
             detectors,
-            fused: DetectorResult { name: FUSED, score: fused, p_value: self.fused.p_value(fused) },
+            fused: DetectorResult { name: FUSED, score: fused, p_value: self.fused.of(class).p_value(fused) },
         })
     }
 }
 
 impl Calibrated {
-    fn result(&self, features: &Features) -> DetectorResult {
+    fn result(&self, class: usize, features: &Features) -> DetectorResult {
         let score = self.score(features);
-        DetectorResult { name: self.detector.kind().name(), score, p_value: self.calibrator.p_value(score) }
+        DetectorResult { name: self.detector.kind().name(), score, p_value: self.calibrator.of(class).p_value(score) }
     }
 }
 

@@ -25,7 +25,7 @@ pub use shard::Shard;
 pub use verdict::{Levels, LevelsError, Verdict};
 
 use crate::activation::FeatureLayout;
-use crate::calibration::Calibrator;
+use crate::calibration::ConditionalCalibrator;
 use crate::detector::Detector;
 
 /// Fitted detectors with their calibration.
@@ -33,14 +33,14 @@ use crate::detector::Detector;
 pub struct Monitor {
     metadata: Metadata,
     detectors: Vec<Calibrated>,
-    fused: Calibrator,
+    fused: ConditionalCalibrator,
 }
 
 /// A detector and what its scores mean.
 #[derive(Debug)]
 struct Calibrated {
     detector: Box<dyn Detector>,
-    calibrator: Calibrator,
+    calibrator: ConditionalCalibrator,
 }
 
 impl Monitor {
