@@ -2,9 +2,12 @@
 //!
 //! A classifier that only ever sees its classes answers with confidence whatever it is shown. Outlier exposure
 //! (Hendrycks, Mazeika, Dietterich, "Deep Anomaly Detection with Outlier Exposure", ICLR 2019, §3) teaches it to spread its
-//! probability evenly over images of something else. No such images are collected here: the decoys are training images on
-//! which the sign cannot be read any more, because its parts are in the wrong place (jigsaw), it is half another one
-//! (patchwork), turned (as in CSI, Tack et al., NeurIPS 2020, §2.2) or mostly covered. Nothing out of distribution is used.
+//! probability evenly over images of something else; a decoy class (for example Vernekar et al., "Out-of-distribution
+//! Detection in Classifiers via Generation", 2019) gives them a class of their own. No such images are collected here: the
+//! decoys are training images that do not show any of the classes any more. Nothing out of distribution is used, and no
+//! decoy is a mirror image, since the mirror image of one sign often is another one that may be held out.
+
+use std::f64::consts::TAU;
 
 use rand::Rng;
 use rand::seq::IndexedRandom;
@@ -13,13 +16,59 @@ use tch::{Kind, Tensor};
 /// How many decoys accompany every step, and what they may be made of.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decoys {
-    /// Number per step; a quarter of each kind.
+    /// Number per step, about the same of each kind.
     pub per_step: i64,
     /// Weight of their loss; 0.5 in the paper.
     pub weight: f64,
+    /// What the network is to answer.
+    pub target: DecoyTarget,
     /// Per class, whether a quarter or half turn makes something else of it. A disc stays a disc, and one arrow can
     /// become another.
     pub turns: Vec<bool>,
+}
+
+/// What a network is to answer when it is shown a decoy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DecoyTarget {
+    /// Any class, each with the same probability.
+    Undecided,
+    /// The class with this index, which has no images of its own.
+    Class(usize),
+}
+
+/// What makes a decoy of a training image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DecoyKind {
+    /// Its quarters change places.
+    Jigsaw,
+    /// A half or the middle comes from an image of another class.
+    Patchwork,
+    /// 60 to 75 % are covered with one colour.
+    Covered,
+    /// A quarter or half turn (as in CSI, Tack et al., NeurIPS 2020, §2.2).
+    Turned,
+    /// A corner fills the whole image.
+    Corner,
+    /// Red, green and blue are exchanged.
+    Recoloured,
+    /// Its spectrum with random phases: texture without shape.
+    Scrambled,
+    /// Blends into an image of another class along random borders.
+    Blended,
+}
+
+impl DecoyKind {
+    /// All kinds.
+    pub const ALL: [Self; 8] = [
+        Self::Jigsaw,
+        Self::Patchwork,
+        Self::Covered,
+        Self::Turned,
+        Self::Corner,
+        Self::Recoloured,
+        Self::Scrambled,
+        Self::Blended,
+    ];
 }
 
 /// Where the four quarters (upper left, upper right, lower left, lower right) come from; none stays in place.
@@ -36,26 +85,43 @@ const DERANGEMENTS: [[usize; 4]; 9] = [
 ];
 
 impl Decoys {
-    /// Decoys made of a batch of `N×3×H×W` images with their `N` labels: `M×3×H×W`, `M ≤ per_step`.
+    /// Decoys made of a batch of `N×3×H×W` images with their `N` labels: `M×3×H×W`, `M ≤ per_step`. Each kind starts from
+    /// other images where the batch is large enough.
     pub fn make(&self, images: &Tensor, labels: &Tensor, rng: &mut impl Rng) -> Tensor {
-        let count = (self.per_step / 4).min(images.size()[0] / 4);
-        let part = |index: i64, images: &Tensor| images.narrow(0, index * count, count);
-        let jigsaw = jigsaw(&part(0, images), rng);
-        let patchwork = patchwork(&part(1, images), &part(2, images), rng);
-        let different = part(1, labels).not_equal_tensor(&part(2, labels));
-        let covered = covered(&part(3, images), rng);
-        let turned = self.turned(images, labels, count, rng);
-        Tensor::cat(&[jigsaw, rows(&patchwork, &different), covered, turned], 0)
+        let length = images.size()[0];
+        let count = (self.per_step / DecoyKind::ALL.len() as i64).min(length);
+        let decoys = (0..).zip(DecoyKind::ALL).map(|(index, kind)| {
+            let first = index * count % (length - count + 1);
+            self.one_kind(kind, &images.narrow(0, first, count), &labels.narrow(0, first, count), rng)
+        });
+        Tensor::cat(&decoys.collect::<Vec<_>>(), 0)
     }
 
-    /// The first `count` images that a turn changes, turned by a quarter or a half.
-    fn turned(&self, images: &Tensor, labels: &Tensor, count: i64, rng: &mut impl Rng) -> Tensor {
+    fn one_kind(&self, kind: DecoyKind, images: &Tensor, labels: &Tensor, rng: &mut impl Rng) -> Tensor {
+        match kind {
+            DecoyKind::Jigsaw => jigsaw(images, rng),
+            DecoyKind::Patchwork => with_others(images, labels, |images, others| patchwork(images, others, rng)),
+            DecoyKind::Covered => covered(images, rng),
+            DecoyKind::Turned => self.turned(images, labels, rng),
+            DecoyKind::Corner => corner(images, rng),
+            DecoyKind::Recoloured => recoloured(images, rng),
+            DecoyKind::Scrambled => scrambled(images),
+            DecoyKind::Blended => with_others(images, labels, blended),
+        }
+    }
+
+    /// The images that a turn changes, turned by a quarter or a half.
+    fn turned(&self, images: &Tensor, labels: &Tensor, rng: &mut impl Rng) -> Tensor {
         let turns: Vec<i64> = self.turns.iter().map(|&turns| i64::from(turns)).collect();
         let turns = Tensor::from_slice(&turns).index_select(0, labels).to_kind(Kind::Bool);
-        let able = rows(images, &turns);
-        let able = able.narrow(0, 0, count.min(able.size()[0]));
-        able.rot90(rng.random_range(1..=3), [2, 3])
+        rows(images, &turns).rot90(rng.random_range(1..=3), [2, 3])
     }
+}
+
+/// Pairs every image with the next one and keeps what `mix` makes of pairs of different classes.
+fn with_others(images: &Tensor, labels: &Tensor, mix: impl FnOnce(&Tensor, &Tensor) -> Tensor) -> Tensor {
+    let different = labels.not_equal_tensor(&labels.roll([1], [0]));
+    rows(&mix(images, &images.roll([1], [0])), &different)
 }
 
 /// The rows where `mask` holds.
@@ -99,6 +165,45 @@ fn covered(images: &Tensor, rng: &mut impl Rng) -> Tensor {
     let paint = Tensor::rand([images.size()[0], 3, 1, 1], (Kind::Float, images.device()));
     covered.narrow(dimension, first, share).copy_(&paint);
     covered
+}
+
+/// Enlarges a corner of 28 to 45 % of the side.
+fn corner(images: &Tensor, rng: &mut impl Rng) -> Tensor {
+    let (height, width) = (images.size()[2], images.size()[3]);
+    let part = |length: i64, share: f64| ((length as f64 * share).round() as i64).max(1);
+    let share = rng.random_range(0.28..0.45);
+    let (high, wide) = (part(height, share), part(width, share));
+    let top = if rng.random() { 0 } else { height - high };
+    let left = if rng.random() { 0 } else { width - wide };
+    images.narrow(2, top, high).narrow(3, left, wide).upsample_bilinear2d([height, width], false, None, None)
+}
+
+/// Exchanges the colour channels.
+fn recoloured(images: &Tensor, rng: &mut impl Rng) -> Tensor {
+    const ORDERS: [[i64; 3]; 5] = [[0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+    let order = ORDERS.choose(rng).unwrap_or(&ORDERS[0]);
+    images.index_select(1, &Tensor::from_slice(order))
+}
+
+/// Keeps the amplitudes of the two-dimensional spectrum of every channel and draws phases, the same for all channels.
+fn scrambled(images: &Tensor) -> Tensor {
+    let size = images.size();
+    let spectrum = images.fft_rfft2(None::<&[i64]>, [2i64, 3], "backward");
+    let amplitude = spectrum.abs();
+    let phase = Tensor::rand([size[0], 1, size[2], amplitude.size()[3]], (Kind::Float, images.device())) * TAU;
+    // The phase of the constant part would change the brightness.
+    let _ = phase.narrow(2, 0, 1).narrow(3, 0, 1).zero_();
+    let moved = Tensor::complex(&(&amplitude * phase.cos()), &(&amplitude * phase.sin()));
+    moved.fft_irfft2([size[2], size[3]].as_slice(), [2i64, 3], "backward").clamp(0.0, 1.0)
+}
+
+/// Goes over into the other image along smooth random borders.
+fn blended(images: &Tensor, others: &Tensor) -> Tensor {
+    const SHARPNESS: f64 = 8.0;
+    let size = images.size();
+    let coarse = Tensor::randn([size[0], 1, 4, 4], (Kind::Float, images.device())) * SHARPNESS;
+    let mask = coarse.upsample_bicubic2d([size[2], size[3]], false, None, None).sigmoid();
+    images * &mask + others * (1.0 - &mask)
 }
 
 #[cfg(test)]
@@ -149,15 +254,71 @@ mod tests {
         }
     }
 
+    fn decoys(turns: Vec<bool>) -> Decoys {
+        Decoys { per_step: 16, weight: 0.5, target: DecoyTarget::Undecided, turns }
+    }
+
     #[test]
     fn images_that_a_turn_does_not_change_are_not_turned() {
-        let decoys = Decoys { per_step: 8, weight: 0.5, turns: vec![false, true] };
-        let labels = Tensor::from_slice(&[0i64, 0, 1, 0, 1, 0, 0, 0, 0]);
-        let turned = decoys.turned(&images(9), &labels, 2, &mut ChaCha8Rng::seed_from_u64(3));
+        let labels = Tensor::from_slice(&[0i64, 0, 1, 0, 1]);
+        let turned = decoys(vec![false, true]).turned(&images(5), &labels, &mut ChaCha8Rng::seed_from_u64(3));
         assert_eq!(turned.size(), [2, 3, 4, 4]);
         assert_eq!((turned.get(0).min().double_value(&[]), turned.get(1).min().double_value(&[])), (2.0, 4.0));
-        let all = decoys.make(&images(9), &labels, &mut ChaCha8Rng::seed_from_u64(3));
-        // Two jigsaws, two covered and two turned ones; both patchworks would be of equal labels.
-        assert_eq!(all.size()[0], 6);
+    }
+
+    #[test]
+    fn a_corner_fills_the_image() {
+        let mut rng = ChaCha8Rng::seed_from_u64(5);
+        for _ in 0..10 {
+            let enlarged = corner(&images(2), &mut rng);
+            assert_eq!(enlarged.size(), [2, 3, 4, 4]);
+            let spread = enlarged.get(0).max() - enlarged.get(0).min();
+            assert!(spread.double_value(&[]) < 1e-6, "one quarter of one colour: {spread}");
+        }
+    }
+
+    #[test]
+    fn colours_change_places() {
+        let original = Tensor::arange(3, (Kind::Float, Device::Cpu)).view([1, 3, 1, 1]).expand([2, 3, 4, 4], false);
+        let other = recoloured(&original, &mut ChaCha8Rng::seed_from_u64(6));
+        assert!(bool::try_from(other.not_equal_tensor(&original).any()).unwrap());
+        assert_eq!(other.sum(Kind::Double).double_value(&[]), original.sum(Kind::Double).double_value(&[]));
+    }
+
+    #[test]
+    fn a_scrambled_image_keeps_its_spectrum_but_not_its_shape() {
+        tch::manual_seed(1);
+        let original = Tensor::rand([2, 3, 16, 16], (Kind::Float, Device::Cpu)) * 0.2 + 0.4;
+        let other = scrambled(&original);
+        assert_eq!(other.size(), original.size());
+        assert!((&other - &original).abs().mean(Kind::Double).double_value(&[]) > 0.02);
+        let [mean, spread] = [&original, &other].map(|images| (images.mean(Kind::Double), images.std(false)));
+        assert!((mean.0 - spread.0).abs().double_value(&[]) < 1e-3, "the same brightness");
+        let ratio = (spread.1 / mean.1).double_value(&[]);
+        assert!((0.7..1.3).contains(&ratio), "{ratio}");
+    }
+
+    #[test]
+    fn a_blend_lies_between_two_images_of_different_classes() {
+        let labels = Tensor::from_slice(&[0i64, 0, 1]);
+        let mixed = with_others(&images(3), &labels, blended);
+        // Image 0 has image 2 before it (another class), image 1 has image 0 (the same), image 2 has image 1.
+        assert_eq!(mixed.size()[0], 2);
+        assert!(mixed.min().double_value(&[]) >= 0.0 && mixed.max().double_value(&[]) <= 2.3);
+    }
+
+    #[test]
+    fn a_batch_gives_some_of_every_kind() {
+        let labels = Tensor::arange(9, (Kind::Int64, Device::Cpu));
+        let images = images(9).upsample_nearest2d([16, 16], None, None) / 10.0;
+        let all = decoys(vec![true; 9]).make(&images, &labels, &mut ChaCha8Rng::seed_from_u64(3));
+        assert_eq!(all.size(), [16, 3, 16, 16]);
+        let small = decoys(vec![true; 9]).make(
+            &images.narrow(0, 0, 1),
+            &labels.narrow(0, 0, 1),
+            &mut ChaCha8Rng::seed_from_u64(3),
+        );
+        // Alone it has no partner of another class, so patchwork and blend are missing.
+        assert_eq!(small.size()[0], 6);
     }
 }

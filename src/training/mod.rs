@@ -10,7 +10,7 @@ mod network;
 mod trainer;
 
 pub use augment::Augmentation;
-pub use decoys::Decoys;
+pub use decoys::{DecoyKind, DecoyTarget, Decoys};
 pub use images::ImageSet;
-pub use network::ResidualNetwork;
+pub use network::{Architecture, ResidualNetwork};
 pub use trainer::{Progress, Recipe, accuracy, train};

@@ -1,8 +1,13 @@
-//! A small residual network with global average pooling, and its TorchScript export.
+//! A small residual network with global average pooling, an ensemble of such networks, and its TorchScript export.
 //!
 //! He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, scaled down: a stem, then three stages that
 //! halve the resolution, each a strided convolution and a residual block; global average pooling; dropout; one
 //! linear head. Batch normalisation (Ioffe and Szegedy 2015) is folded into the convolutions on export.
+//!
+//! Several members that start from different weights and see the same images make a deep ensemble (Lakshminarayanan,
+//! Pritzel, Blundell, "Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles", NeurIPS 2017). Its
+//! logits are the mean of the members'. Side by side they are one network: their feature maps and embeddings are
+//! concatenated, and the heads, divided by the number of members, are one linear layer.
 
 use tch::nn::{self, Module, ModuleT};
 use tch::{Kind, Tensor};
@@ -11,10 +16,25 @@ use crate::activation::LayerKind;
 use crate::model::torchscript::{Parameter, ScriptModule};
 use crate::model::{HeadSpec, ManifestLayer};
 
-const CHANNELS: [i64; 4] = [32, 64, 128, 128];
 /// Subtracted from and divided by on 0..1 input: roughly mean and deviation of photographs.
 const INPUT_MEAN: f64 = 0.4;
 const INPUT_SCALE: f64 = 0.25;
+
+/// Size of the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Architecture {
+    /// Number of networks side by side.
+    pub members: usize,
+    /// Channels of the stem and the three stages, of each member.
+    pub channels: [i64; 4],
+}
+
+impl Default for Architecture {
+    /// Two members of half a million parameters each.
+    fn default() -> Self {
+        Self { members: 2, channels: [32, 32, 64, 128] }
+    }
+}
 
 /// Convolution 3×3 without bias, followed by batch normalisation.
 #[derive(Debug)]
@@ -103,12 +123,55 @@ impl Stage {
     }
 }
 
-/// The network with its parameters in a [`nn::VarStore`].
+/// One network of the ensemble.
 #[derive(Debug)]
-pub struct ResidualNetwork {
+struct Member {
     stem: ConvNorm,
     stages: [Stage; 3],
     head: nn::Linear,
+}
+
+impl Member {
+    fn new(path: &nn::Path, name: &str, channels: [i64; 4], classes: usize) -> Self {
+        let [stem, one, two, three] = channels;
+        let stage = |number: usize, from, to| Stage::new(path, &format!("{name}_{}", stage_name(number)), from, to);
+        Self {
+            stem: ConvNorm::new(path, &format!("{name}_stem"), 3, stem, 1),
+            stages: [stage(0, stem, one), stage(1, one, two), stage(2, two, three)],
+            head: nn::linear(path / format!("{name}_head"), three, classes as i64, nn::LinearConfig::default()),
+        }
+    }
+
+    /// Logits of normalised images.
+    fn forward(&self, normalised: &Tensor, dropout: f64, train: bool) -> Tensor {
+        let mut hidden = self.stem.forward(normalised, train).relu();
+        for stage in &self.stages {
+            hidden = stage.forward(&hidden, train);
+        }
+        let embedding = hidden.mean_dim([2i64, 3].as_slice(), false, Kind::Float);
+        self.head.forward(&embedding.dropout(dropout, train))
+    }
+
+    fn parameters(&self) -> impl Iterator<Item = Parameter> {
+        let stages = self.stages.iter().flat_map(Stage::layers);
+        [&self.stem].into_iter().chain(stages).flat_map(ConvNorm::folded)
+    }
+
+    fn source(&self) -> Vec<String> {
+        let mut input = self.stem.name.clone();
+        let mut lines = vec![format!("{input} = torch.relu({})", self.stem.source("normalised"))];
+        for stage in &self.stages {
+            lines.extend(stage.source(&input));
+            input.clone_from(&stage.name);
+        }
+        lines
+    }
+}
+
+/// The network with its parameters in a [`nn::VarStore`].
+#[derive(Debug)]
+pub struct ResidualNetwork {
+    members: Vec<Member>,
     dropout: f64,
 }
 
@@ -118,37 +181,23 @@ impl ResidualNetwork {
 
     /// A network for `classes` classes with dropout rate `dropout` (0..1) in front of the head.
     #[must_use]
-    pub fn new(path: &nn::Path, classes: usize, dropout: f64) -> Self {
-        let [stem, one, two, three] = CHANNELS;
-        Self {
-            stem: ConvNorm::new(path, "stem", 3, stem, 1),
-            stages: [
-                Stage::new(path, "stage1", stem, one),
-                Stage::new(path, "stage2", one, two),
-                Stage::new(path, "stage3", two, three),
-            ],
-            head: nn::linear(path / "head", three, classes as i64, nn::LinearConfig::default()),
-            dropout,
-        }
+    pub fn new(path: &nn::Path, architecture: Architecture, classes: usize, dropout: f64) -> Self {
+        let member = |index: usize| Member::new(path, &format!("member{}", index + 1), architecture.channels, classes);
+        Self { members: (0..architecture.members).map(member).collect(), dropout }
     }
 
-    /// Logits `N×K` of `N×3×H×W` images in 0..1. The convolutions run in `precision`: training in `BFloat16` is several
-    /// times faster where the processor has instructions for it, and as accurate.
-    pub fn forward(&self, images: &Tensor, precision: Kind, train: bool) -> Tensor {
+    /// Logits `N×K` of `N×3×H×W` images in 0..1, of every member. The convolutions run in `precision`: training in
+    /// `BFloat16` is several times faster where the processor has instructions for it, and as accurate.
+    pub fn forward(&self, images: &Tensor, precision: Kind, train: bool) -> Vec<Tensor> {
         let normalised = (channels_last(images) - INPUT_MEAN) / INPUT_SCALE;
         let normalised = normalised.to_kind(precision);
-        let mut hidden = self.stem.forward(&normalised, train).relu();
-        for stage in &self.stages {
-            hidden = stage.forward(&hidden, train);
-        }
-        let embedding = hidden.mean_dim([2i64, 3].as_slice(), false, Kind::Float);
-        self.head.forward(&embedding.dropout(self.dropout, train))
+        self.members.iter().map(|member| member.forward(&normalised, self.dropout, train)).collect()
     }
 
     /// The layers that the exported model returns after the logits.
     #[must_use]
     pub fn layers(&self) -> Vec<ManifestLayer> {
-        let maps = self.stages.iter().map(|stage| ManifestLayer { name: stage.name.clone(), kind: LayerKind::Map });
+        let maps = (0..3).map(|stage| ManifestLayer { name: stage_name(stage), kind: LayerKind::Map });
         maps.chain([ManifestLayer { name: Self::PENULTIMATE.into(), kind: LayerKind::Vector }]).collect()
     }
 
@@ -162,14 +211,13 @@ impl ResidualNetwork {
     #[must_use]
     pub fn export(&self, class_name: &str) -> ScriptModule {
         let _no_grad = tch::no_grad_guard();
-        let mut parameters: Vec<Parameter> = self.stem.folded().into();
-        for layer in self.stages.iter().flat_map(Stage::layers) {
-            parameters.extend(layer.folded());
-        }
-        parameters.push(parameter("head_weight", &self.head.ws));
-        if let Some(bias) = &self.head.bs {
-            parameters.push(parameter("head_bias", bias));
-        }
+        let mut parameters: Vec<Parameter> = self.members.iter().flat_map(Member::parameters).collect();
+        let share = 1.0 / self.members.len() as f64;
+        let weights: Vec<Tensor> = self.members.iter().map(|member| &member.head.ws * share).collect();
+        let biases: Vec<Tensor> =
+            self.members.iter().filter_map(|member| Some(member.head.bs.as_ref()? * share)).collect();
+        parameters.push(parameter("head_weight", &Tensor::cat(&weights, 1)));
+        parameters.push(parameter("head_bias", &Tensor::stack(&biases, 0).sum_dim_intlist(0, false, Kind::Float)));
         ScriptModule {
             class_name: class_name.into(),
             parameters,
@@ -179,21 +227,21 @@ impl ResidualNetwork {
     }
 
     fn source(&self) -> Vec<String> {
-        let mut lines = vec![
-            format!("normalised = torch.div(torch.sub(images, {INPUT_MEAN:?}), {INPUT_SCALE:?})"),
-            format!("stem = torch.relu({})", self.stem.source("normalised")),
-        ];
-        let mut input = "stem".to_owned();
-        for stage in &self.stages {
-            lines.extend(stage.source(&input));
-            input.clone_from(&stage.name);
+        let mut lines = vec![format!("normalised = torch.div(torch.sub(images, {INPUT_MEAN:?}), {INPUT_SCALE:?})")];
+        lines.extend(self.members.iter().flat_map(Member::source));
+        for stage in 0..3 {
+            let maps: Vec<&str> = self.members.iter().map(|member| member.stages[stage].name.as_str()).collect();
+            lines.push(format!("{} = torch.cat([{}], 1)", stage_name(stage), maps.join(", ")));
         }
-        let taps: String = self.stages.iter().map(|stage| format!("{}, ", stage.name)).collect();
-        lines.push(format!("embedding = torch.mean({input}, [2, 3])"));
+        lines.push(format!("embedding = torch.mean({}, [2, 3])", stage_name(2)));
         lines.push("logits = torch.linear(embedding, self.head_weight, self.head_bias)".into());
-        lines.push(format!("return (logits, {taps}embedding)"));
+        lines.push("return (logits, stage1, stage2, stage3, embedding)".into());
         lines
     }
+}
+
+fn stage_name(index: usize) -> String {
+    format!("stage{}", index + 1)
 }
 
 /// The same `N×C×H×W` values with the channels innermost in memory, which libtorch's CPU convolutions are faster on.

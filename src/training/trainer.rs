@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use tch::nn::{self, OptimizerConfig};
 use tch::{Kind, TchError, Tensor};
 
-use super::{Augmentation, Decoys, ImageSet, ResidualNetwork};
+use super::{Augmentation, DecoyTarget, Decoys, ImageSet, ResidualNetwork};
 
 /// How to train.
 #[derive(Debug, Clone, PartialEq)]
@@ -88,7 +88,7 @@ pub fn train(
     Ok(())
 }
 
-/// Cross-entropy of a batch; with decoys also, weighted, that of their predictions with the uniform distribution.
+/// Loss of a batch with its decoys, summed over the members of the ensemble: each of them is trained by itself.
 fn loss(
     network: &ResidualNetwork,
     batch: &Tensor,
@@ -96,16 +96,26 @@ fn loss(
     recipe: &Recipe,
     random: &mut ChaCha8Rng,
 ) -> Tensor {
-    const IGNORED_LABEL: i64 = -100;
     let decoys = recipe.decoys.as_ref().map(|decoys| decoys.make(batch, labels, random));
     let images = decoys.as_ref().map_or_else(|| batch.shallow_clone(), |decoys| Tensor::cat(&[batch, decoys], 0));
     let logits = network.forward(&images, recipe.precision, true);
-    let known = logits.narrow(0, 0, batch.size()[0]);
+    logits.iter().map(|logits| member_loss(logits, labels, recipe)).sum()
+}
+
+/// Cross-entropy with the labels; the rows beyond them are decoys.
+fn member_loss(logits: &Tensor, labels: &Tensor, recipe: &Recipe) -> Tensor {
+    const IGNORED_LABEL: i64 = -100;
+    let images = labels.size()[0];
+    let known = logits.narrow(0, 0, images);
     let loss =
         known.cross_entropy_loss::<Tensor>(labels, None, tch::Reduction::Mean, IGNORED_LABEL, recipe.label_smoothing);
-    let (Some(decoys), Some(images)) = (&recipe.decoys, decoys) else { return loss };
-    let unknown = logits.narrow(0, batch.size()[0], images.size()[0]);
-    loss - decoys.weight * unknown.log_softmax(1, Kind::Float).mean(Kind::Float)
+    let Some(decoys) = &recipe.decoys else { return loss };
+    let unknown = logits.narrow(0, images, logits.size()[0] - images).log_softmax(1, Kind::Float);
+    let target = match decoys.target {
+        DecoyTarget::Undecided => unknown,
+        DecoyTarget::Class(class) => unknown.select(1, class as i64),
+    };
+    loss - decoys.weight * target.mean(Kind::Float)
 }
 
 /// Share of the images that `network` classifies correctly, 0..1.
@@ -118,7 +128,8 @@ pub fn accuracy(network: &ResidualNetwork, images: &ImageSet) -> f64 {
             .chunks(BATCH)
             .map(|chunk| {
                 let (batch, labels) = images.batch(chunk);
-                let predicted = network.forward(&batch, Kind::Float, false).argmax(1, false);
+                let logits: Tensor = network.forward(&batch, Kind::Float, false).into_iter().sum();
+                let predicted = logits.argmax(1, false);
                 predicted.eq_tensor(&labels).sum(Kind::Double).double_value(&[])
             })
             .sum()

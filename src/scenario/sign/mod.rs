@@ -62,6 +62,10 @@ pub const CLASS_NAMES: [&str; 43] = [
     "end of no passing over 3.5 t",
 ];
 
+/// Classes that a quarter or half turn leaves as they are or makes another sign of: discs, diamonds, rings, a bar, and the
+/// two arrows of keep right and keep left.
+pub const TURN_INTO_A_SIGN: [usize; 7] = [12, 15, 17, 32, 38, 39, 40];
+
 /// Draws the clean sign of a GTSRB class, `size_px` × `size_px` pixels; empty for an index above 42.
 pub fn draw(class: usize, size_px: u32) -> Pixmap {
     let mut canvas = Canvas::new(size_px);

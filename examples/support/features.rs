@@ -1,0 +1,49 @@
+//! From images to features, judgements and an evaluation, on the road that the node and the command line take.
+
+use activation_monitor::activation::{FeatureBank, Features};
+use activation_monitor::frame::{self, Region};
+use activation_monitor::model::Classifier;
+use activation_monitor::monitor::{FitSettings, ModelId, Monitor};
+use anyhow::Result;
+use image::RgbImage;
+use ndarray::{Axis, stack};
+
+use super::samples::Sample;
+
+const BATCH: usize = 64;
+
+/// Features of images, in their order.
+pub fn features<'a>(classifier: &Classifier, images: impl IntoIterator<Item = &'a RgbImage>) -> Result<Vec<Features>> {
+    let input = &classifier.manifest().input;
+    let cut = images.into_iter().map(|image| frame::cut(image, Region::WHOLE, input));
+    let cut = cut.collect::<Result<Vec<_>, _>>()?;
+    let mut features = Vec::with_capacity(cut.len());
+    for batch in cut.chunks(BATCH) {
+        let views: Vec<_> = batch.iter().map(|image| image.view()).collect();
+        let activations = classifier.forward(stack(Axis(0), &views)?.view())?;
+        features.extend((0..batch.len()).map(|index| activations.features(index)));
+    }
+    Ok(features)
+}
+
+/// Features of labelled images.
+pub fn bank(classifier: &Classifier, samples: &[&Sample]) -> Result<FeatureBank> {
+    let mut bank = FeatureBank::new(classifier.layout().clone());
+    let features = features(classifier, samples.iter().map(|sample| &sample.image))?;
+    for (sample, features) in samples.iter().zip(&features) {
+        bank.push(sample.key.clone(), sample.class, features)?;
+    }
+    Ok(bank)
+}
+
+/// Fits all detectors that the model can serve.
+pub fn fit_monitor(classifier: &Classifier, training: &[&Sample], calibration: &[&Sample]) -> Result<Monitor> {
+    let manifest = classifier.manifest();
+    let model = ModelId {
+        sha256: classifier.sha256().to_owned(),
+        classes: manifest.classes.clone(),
+        decoy_class: manifest.decoy_index(),
+    };
+    let (training, calibration) = (bank(classifier, training)?, bank(classifier, calibration)?);
+    Ok(Monitor::fit(&training, &calibration, classifier.head(), model, &FitSettings::default())?)
+}

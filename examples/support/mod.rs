@@ -1,0 +1,8 @@
+//! What the training and benchmark programs share.
+
+// Every program uses a part of it.
+#![allow(dead_code)]
+
+pub mod features;
+pub mod samples;
+pub mod train;
