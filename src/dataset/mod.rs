@@ -1,8 +1,10 @@
-//! Where images come from offline: folders and bags.
+//! Where images come from offline: folders, bags and IDX files.
 
 pub mod bag;
 pub mod cdr;
 pub mod folder;
+mod idx;
 pub mod loader;
 
 pub use folder::{ImageFile, LabelledImage, labelled_images, track_of, unlabelled_images};
+pub use idx::{IdxError, read_idx_images, read_idx_labels};
