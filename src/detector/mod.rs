@@ -6,25 +6,35 @@
 //! A further detector is one file that implements [`Detector`] and [`Fit`], and one line in [`registry`].
 
 mod arrays;
+mod decoy;
+mod energy;
 mod explanation;
 mod gaussian_diag;
 mod gaussian_kl;
+mod generalized_entropy;
 mod input;
+mod logits;
 mod mahalanobis;
+mod max_logit;
 mod msp;
 mod pattern_hamming;
 pub mod registry;
 mod statistics;
+mod usual;
 mod whitening;
 
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub use decoy::Decoy;
+pub use energy::Energy;
 pub use explanation::{Explanation, MAX_PARTS, NearestExample, Part, Place};
 pub use gaussian_diag::GaussianDiag;
 pub use gaussian_kl::GaussianKl;
+pub use generalized_entropy::Gen;
 pub use input::FitInput;
 pub use mahalanobis::Mahalanobis;
+pub use max_logit::MaxLogit;
 pub use msp::Msp;
 pub use pattern_hamming::PatternHamming;
 pub use registry::{DetectorKind, UnknownDetector};

@@ -67,6 +67,14 @@ registry! {
     Mahalanobis = "mahalanobis",
     /// [`super::Msp`]
     Msp = "msp",
+    /// [`super::MaxLogit`]
+    MaxLogit = "max_logit",
+    /// [`super::Energy`]
+    Energy = "energy",
+    /// [`super::Gen`]
+    Gen = "gen",
+    /// [`super::Decoy`]
+    Decoy = "decoy",
 }
 
 /// A name that no detector has.
