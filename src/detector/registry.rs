@@ -73,6 +73,10 @@ registry! {
     Energy = "energy",
     /// [`super::Gen`]
     Gen = "gen",
+    /// [`super::React`]
+    React = "react",
+    /// [`super::Fdbd`]
+    Fdbd = "fdbd",
     /// [`super::Decoy`]
     Decoy = "decoy",
 }

@@ -1,11 +1,11 @@
 //! Banks for tests.
 
-use ndarray::{Array1, arr1};
+use ndarray::{Array1, Array2, arr1};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::Detector;
-use crate::activation::{FeatureBank, FeatureLayout, Features, LayerFeatures, LayerKind, LayerSpec};
+use crate::activation::{FeatureBank, FeatureLayout, Features, Head, LayerFeatures, LayerKind, LayerSpec};
 use crate::storage::{TensorFile, Tensors};
 
 /// An image of a model with one vector layer.
@@ -88,6 +88,23 @@ pub fn assert_same_from_a_file(detector: &dyn Detector, bank: &FeatureBank) -> T
     }
     assert_eq!(loaded.summary(), detector.summary());
     file
+}
+
+/// A random bank as [`synthetic_bank`] and a head with dropout rate ½ that gives its logits. Every class has a weight for
+/// each neuron in proportion to its usual activation, so that nearly all images are classified correctly, none with
+/// certainty. At most five classes differ.
+pub fn linear_bank(classes: usize, images: usize, seed: u64) -> (FeatureBank, Head) {
+    let usual = Array2::from_shape_fn((classes, SHAPE.1), |(class, neuron)| ((neuron * 7 + class * 3) % 5) as f32);
+    let bias = usual.rows().into_iter().map(|row| -0.05 * row.dot(&row)).collect();
+    let head = Head { weight: usual * 0.1, bias, dropout: 0.5 };
+    let random = synthetic_bank(classes, images, seed);
+    let mut bank = FeatureBank::new(random.layout().clone());
+    for row in 0..random.len() {
+        let mut features = random.features(row);
+        features.logits = head.weight.dot(&features.layers[1].mean) + &head.bias;
+        bank.push(&random.keys()[row], random.labels()[row], &features).unwrap();
+    }
+    (bank, head)
 }
 
 /// Checks that scores and explanations of the strangest finite images are finite.
