@@ -77,6 +77,8 @@ registry! {
     React = "react",
     /// [`super::Fdbd`]
     Fdbd = "fdbd",
+    /// [`super::McDropout`]
+    McDropout = "mc_dropout",
     /// [`super::Decoy`]
     Decoy = "decoy",
 }
