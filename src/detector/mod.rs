@@ -7,28 +7,45 @@
 
 mod arrays;
 mod curve;
+mod decoy;
+mod energy;
 mod explanation;
+mod fdbd;
 mod gaussian_diag;
 mod gaussian_kl;
+mod generalized_entropy;
+mod head;
 mod input;
+mod logits;
 mod mahalanobis;
+mod max_logit;
+mod mc_dropout;
 mod msp;
 mod pattern_hamming;
+mod react;
 pub mod registry;
 mod statistics;
+mod usual;
 mod whitening;
 
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub use decoy::Decoy;
+pub use energy::Energy;
 pub use explanation::{Explanation, MAX_PARTS, NearestExample, Part, Place};
+pub use fdbd::Fdbd;
 pub use gaussian_diag::GaussianDiag;
 pub use gaussian_kl::GaussianKl;
+pub use generalized_entropy::Gen;
 pub use input::FitInput;
 pub use mahalanobis::Mahalanobis;
+pub use max_logit::MaxLogit;
+pub use mc_dropout::{McDropout, Uncertainty};
 pub use msp::Msp;
 pub use pattern_hamming::PatternHamming;
 pub use registry::{DetectorKind, Family, UnknownDetector};
+pub use react::React;
 
 use crate::activation::{FeatureLayout, Features};
 use crate::pattern::PatternError;

@@ -80,14 +80,38 @@ macro_rules! registry {
 registry! {
     /// [`super::PatternHamming`]
     PatternHamming = "pattern_hamming" in Pattern,
+    /// [`super::BoxDistance`]
+    BoxDistance = "box" in Pattern,
     /// [`super::GaussianDiag`]
     GaussianDiag = "gaussian_diag" in Gaussian,
     /// [`super::GaussianKl`]
     GaussianKl = "gaussian_kl" in Gaussian,
     /// [`super::Mahalanobis`]
     Mahalanobis = "mahalanobis" in Distance,
+    /// [`super::RelativeMahalanobis`]
+    RelativeMahalanobis = "relative_mahalanobis" in Distance,
+    /// [`super::Knn`]
+    Knn = "knn" in Distance,
+    /// [`super::Vim`]
+    Vim = "vim" in Distance,
+    /// [`super::Nnguide`]
+    Nnguide = "nnguide" in Distance,
     /// [`super::Msp`]
     Msp = "msp" in Logits,
+    /// [`super::MaxLogit`]
+    MaxLogit = "max_logit" in Logits,
+    /// [`super::Energy`]
+    Energy = "energy" in Logits,
+    /// [`super::Gen`]
+    Gen = "gen" in Logits,
+    /// [`super::React`]
+    React = "react" in Logits,
+    /// [`super::Fdbd`]
+    Fdbd = "fdbd" in Logits,
+    /// [`super::McDropout`]
+    McDropout = "mc_dropout" in Logits,
+    /// [`super::Decoy`]
+    Decoy = "decoy" in Logits,
 }
 
 /// A name that no detector has.

@@ -1,11 +1,11 @@
 //! Banks for tests.
 
-use ndarray::{Array1, arr1};
+use ndarray::{Array1, Array2, arr1};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Detector, DetectorKind};
-use crate::activation::{FeatureBank, FeatureLayout, Features, LayerFeatures, LayerKind, LayerSpec};
+use super::Detector;
+use crate::activation::{FeatureBank, FeatureLayout, Features, Head, LayerFeatures, LayerKind, LayerSpec};
 use crate::storage::{TensorFile, Tensors};
 
 /// An image of a model with one vector layer.
@@ -63,23 +63,62 @@ pub fn synthetic_image(class: usize, classes: usize, random: &mut ChaCha8Rng) ->
     Features { logits, layers: vec![maps, LayerFeatures::vector(around(normal(neurons, 0.5)))] }
 }
 
-/// Checks that a detector read from a file gives the same scores, bit by bit, from the mapped bytes.
+/// Checks that a detector read from a file gives the same scores, bit by bit, from the mapped bytes, and that one of a
+/// model with another layout is refused.
 pub fn assert_survives_a_file(detector: &dyn Detector, bank: &FeatureBank) {
+    let file = assert_same_from_a_file(detector, bank);
+    let mut other = bank.layout().clone();
+    other.classes += 1;
+    other.layers.iter_mut().for_each(|layer| layer.channels -= 5);
+    assert!(detector.kind().load(&file.tensors().scope("detector"), &other).is_err(), "another layout");
+}
+
+/// The first half of [`assert_survives_a_file`], for detectors that learn nothing. Gives the file.
+pub fn assert_same_from_a_file(detector: &dyn Detector, bank: &FeatureBank) -> TensorFile {
     let mut tensors = Tensors::default();
     detector.save(&mut tensors.scope("detector"));
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("detector");
     TensorFile::write(&path, "{}", tensors).unwrap();
     let file = TensorFile::open(&path).unwrap();
-    let load = |kind: DetectorKind, layout| kind.load(&file.tensors().scope("detector"), layout);
-    let loaded = load(detector.kind(), bank.layout()).unwrap();
+    let loaded = detector.kind().load(&file.tensors().scope("detector"), bank.layout()).unwrap();
     for row in 0..bank.len() {
         let features = bank.features(row);
         assert_eq!(loaded.score(&features).to_bits(), detector.score(&features).to_bits());
     }
     assert_eq!(loaded.summary(), detector.summary());
-    let mut other = bank.layout().clone();
-    other.classes += 1;
-    other.layers.iter_mut().for_each(|layer| layer.channels -= 5);
-    assert!(load(detector.kind(), &other).is_err(), "another layout");
+    file
+}
+
+/// A random bank as [`synthetic_bank`] and a head with dropout rate ½ that gives its logits. Every class has a weight for
+/// each neuron in proportion to its usual activation, so that nearly all images are classified correctly, none with
+/// certainty. At most five classes differ.
+pub fn linear_bank(classes: usize, images: usize, seed: u64) -> (FeatureBank, Head) {
+    let usual = Array2::from_shape_fn((classes, SHAPE.1), |(class, neuron)| ((neuron * 7 + class * 3) % 5) as f32);
+    let bias = usual.rows().into_iter().map(|row| -0.05 * row.dot(&row)).collect();
+    let head = Head { weight: usual * 0.1, bias, dropout: 0.5 };
+    let random = synthetic_bank(classes, images, seed);
+    let mut bank = FeatureBank::new(random.layout().clone());
+    for row in 0..random.len() {
+        let mut features = random.features(row);
+        features.logits = head.weight.dot(&features.layers[1].mean) + &head.bias;
+        bank.push(&random.keys()[row], random.labels()[row], &features).unwrap();
+    }
+    (bank, head)
+}
+
+/// Checks that scores and explanations of the strangest finite images are finite.
+pub fn assert_finite_on_extremes(detector: &dyn Detector, bank: &FeatureBank) {
+    let signs: [fn(usize) -> f32; 3] = [|_| 1.0, |_| -1.0, |index| if index % 2 == 0 { 1.0 } else { -1.0 }];
+    for value in [0.0, f32::MIN_POSITIVE, 1e-3, 1e3, 1e30, f32::MAX] {
+        for sign in signs {
+            let mut features = bank.features(0);
+            let parts = features.layers.iter_mut().map(|layer| &mut layer.mean).chain([&mut features.logits]);
+            parts.for_each(|part| part.indexed_iter_mut().for_each(|(index, x)| *x = value * sign(index)));
+            let parts = detector.explain(&features).parts;
+            let numbers = parts.iter().flat_map(|part| [part.contribution, part.value, part.expected]);
+            let numbers: Vec<f32> = numbers.chain([detector.score(&features)]).collect();
+            assert!(numbers.iter().all(|number| number.is_finite()), "{value}: {numbers:?}");
+        }
+    }
 }
