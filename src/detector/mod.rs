@@ -14,6 +14,7 @@ mod mahalanobis;
 mod msp;
 mod pattern_hamming;
 pub mod registry;
+mod relative_mahalanobis;
 mod statistics;
 mod whitening;
 
@@ -28,6 +29,7 @@ pub use mahalanobis::Mahalanobis;
 pub use msp::Msp;
 pub use pattern_hamming::PatternHamming;
 pub use registry::{DetectorKind, UnknownDetector};
+pub use relative_mahalanobis::RelativeMahalanobis;
 
 use crate::activation::{FeatureLayout, Features};
 use crate::pattern::PatternError;

@@ -65,6 +65,8 @@ registry! {
     GaussianKl = "gaussian_kl",
     /// [`super::Mahalanobis`]
     Mahalanobis = "mahalanobis",
+    /// [`super::RelativeMahalanobis`]
+    RelativeMahalanobis = "relative_mahalanobis",
     /// [`super::Msp`]
     Msp = "msp",
 }
