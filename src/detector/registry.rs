@@ -67,6 +67,8 @@ registry! {
     Mahalanobis = "mahalanobis",
     /// [`super::RelativeMahalanobis`]
     RelativeMahalanobis = "relative_mahalanobis",
+    /// [`super::Knn`]
+    Knn = "knn",
     /// [`super::Msp`]
     Msp = "msp",
 }
