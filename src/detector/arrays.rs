@@ -70,6 +70,11 @@ fn sum_lanes(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
     lanes.iter().sum::<f32>() + rest
 }
 
+/// A finite score of any finite or infinite number: what does not fit into an `f32` becomes the largest one.
+pub fn saturate(value: f64) -> f32 {
+    value.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32
+}
+
 #[cfg(test)]
 mod tests {
     use approx::assert_relative_eq;
@@ -87,6 +92,12 @@ mod tests {
             assert_relative_eq!(f64::from(dot(&a, &b)), product, epsilon = 1e-2, max_relative = 1e-4);
             assert_relative_eq!(f64::from(squared_distance(&a, &b)), distance, epsilon = 1e-2, max_relative = 1e-4);
         }
+    }
+
+    #[test]
+    fn large_scores_stay_finite() {
+        assert_eq!(saturate(-1.5), -1.5);
+        assert_eq!((saturate(f64::INFINITY), saturate(-1e300)), (f32::MAX, f32::MIN));
     }
 
     #[test]

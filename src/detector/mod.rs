@@ -6,10 +6,12 @@
 //! A further detector is one file that implements [`Detector`] and [`Fit`], and one line in [`registry`].
 
 mod arrays;
+mod box_distance;
 mod explanation;
 mod gaussian_diag;
 mod gaussian_kl;
 mod input;
+mod kmeans;
 mod knn;
 mod mahalanobis;
 mod msp;
@@ -23,6 +25,7 @@ mod whitening;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub use box_distance::BoxDistance;
 pub use explanation::{Explanation, MAX_PARTS, NearestExample, Part, Place};
 pub use gaussian_diag::GaussianDiag;
 pub use gaussian_kl::GaussianKl;

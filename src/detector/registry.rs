@@ -69,6 +69,8 @@ registry! {
     RelativeMahalanobis = "relative_mahalanobis",
     /// [`super::Knn`]
     Knn = "knn",
+    /// [`super::BoxDistance`]
+    BoxDistance = "box",
     /// [`super::Msp`]
     Msp = "msp",
 }
