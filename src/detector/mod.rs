@@ -20,6 +20,7 @@ mod pattern_hamming;
 pub mod registry;
 mod relative_mahalanobis;
 mod statistics;
+mod vim;
 mod whitening;
 
 #[cfg(test)]
@@ -36,6 +37,7 @@ pub use msp::Msp;
 pub use pattern_hamming::PatternHamming;
 pub use registry::{DetectorKind, UnknownDetector};
 pub use relative_mahalanobis::RelativeMahalanobis;
+pub use vim::Vim;
 
 use crate::activation::{FeatureLayout, Features};
 use crate::pattern::PatternError;

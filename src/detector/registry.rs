@@ -71,6 +71,8 @@ registry! {
     Knn = "knn",
     /// [`super::BoxDistance`]
     BoxDistance = "box",
+    /// [`super::Vim`]
+    Vim = "vim",
     /// [`super::Msp`]
     Msp = "msp",
 }
