@@ -73,6 +73,8 @@ registry! {
     BoxDistance = "box",
     /// [`super::Vim`]
     Vim = "vim",
+    /// [`super::Nnguide`]
+    Nnguide = "nnguide",
     /// [`super::Msp`]
     Msp = "msp",
 }
