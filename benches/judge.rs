@@ -5,11 +5,11 @@
 
 use std::hint::black_box;
 
-use activation_monitor::activation::{FeatureBank, FeatureLayout, Features, LayerFeatures, LayerKind, LayerSpec};
+use activation_monitor::activation::{FeatureBank, FeatureLayout, Features, Head, LayerFeatures, LayerKind, LayerSpec};
 use activation_monitor::detector::{DetectorKind, FitInput};
 use activation_monitor::monitor::{FitSettings, ModelId, Monitor};
 use criterion::{Criterion, criterion_group, criterion_main};
-use ndarray::Array1;
+use ndarray::{Array1, Array2};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -54,17 +54,25 @@ fn bank(images: usize, seed: u64) -> FeatureBank {
 fn judge(criterion: &mut Criterion) {
     let training = bank(800, 1);
     let features = bank(1, 2).features(5);
-    let input = FitInput::new(&training, None).expect("all images are classified correctly");
+    let head = Head {
+        weight: Array2::from_shape_fn((CLASSES, NEURONS), |(class, neuron)| {
+            ((class * 7 + neuron * 3) % 11) as f32 - 5.0
+        }),
+        bias: Array1::zeros(CLASSES),
+        dropout: 0.3,
+    };
+    let input = FitInput::new(&training, Some(&head)).expect("all images are classified correctly");
+    let input = input.with_decoy_class(Some(CLASSES - 1));
     for kind in DetectorKind::ALL {
-        let detector = kind.fit(&input).expect("the model has all layers");
+        let detector = kind.fit(&input).expect("the model has all layers, a head and a decoy class");
         criterion.bench_function(kind.name(), |bencher| bencher.iter(|| detector.score(black_box(&features))));
     }
     let model = ModelId {
         sha256: String::new(),
         classes: (0..CLASSES).map(|class| class.to_string()).collect(),
-        decoy_class: None,
+        decoy_class: Some(CLASSES - 1),
     };
-    let monitor = Monitor::fit(&training, &bank(40, 3), None, model, &FitSettings::default());
+    let monitor = Monitor::fit(&training, &bank(40, 3), Some(&head), model, &FitSettings::default());
     let monitor = monitor.expect("there are enough images");
     criterion.bench_function("judge", |bencher| bencher.iter(|| monitor.judge(black_box(&features))));
 }

@@ -36,6 +36,32 @@ impl Mahalanobis {
     fn whiten(&self, features: &Features) -> Vec<f32> {
         self.whitening.apply(&unit(&features.layers[self.penultimate].mean))
     }
+
+    /// The nearest class, and what every neuron contributes to the distance to it.
+    pub(super) fn parts(&self, features: &Features) -> (NearestExample, Vec<Part>) {
+        let white = self.whiten(features);
+        let (row, distance) = self.nearest(&white);
+        let deviation: Vec<f32> = white.iter().zip(self.means.row(row)).map(|(z, mean)| z - mean).collect();
+        let values = unit(&features.layers[self.penultimate].mean);
+        let parts = self.whitening.parts(&deviation).into_iter().zip(values).enumerate();
+        let parts = parts.map(|(neuron, ((deviation, contribution), value))| Part {
+            place: Place::Unit { layer: self.penultimate, unit: neuron },
+            contribution,
+            value,
+            expected: value - deviation,
+        });
+        (NearestExample { class: self.classes[row] as usize, distance, images: 1 }, parts.collect())
+    }
+
+    /// Weight of the identity in Σ, 0..=1.
+    pub(super) fn shrinkage(&self) -> f32 {
+        self.whitening.shrinkage()
+    }
+
+    /// Number of classes that have a mean.
+    pub(super) fn classes(&self) -> usize {
+        self.means.rows()
+    }
 }
 
 impl Detector for Mahalanobis {
@@ -50,19 +76,8 @@ impl Detector for Mahalanobis {
     /// The neurons with the largest `(ẑ − μ_c)_j [Σ⁻¹(ẑ − μ_c)]_j`, whose sum is the score; c is the nearest class and μ_cj
     /// what is expected.
     fn explain(&self, features: &Features) -> Explanation {
-        let white = self.whiten(features);
-        let (row, distance) = self.nearest(&white);
-        let deviation: Vec<f32> = white.iter().zip(self.means.row(row)).map(|(z, mean)| z - mean).collect();
-        let values = unit(&features.layers[self.penultimate].mean);
-        let parts = self.whitening.parts(&deviation).into_iter().zip(values).enumerate();
-        let parts = parts.map(|(neuron, ((deviation, contribution), value))| Part {
-            place: Place::Unit { layer: self.penultimate, unit: neuron },
-            contribution,
-            value,
-            expected: value - deviation,
-        });
-        let class = self.classes[row] as usize;
-        Explanation::of(parts).near(Some(NearestExample { class, distance, images: 1 }))
+        let (nearest, parts) = self.parts(features);
+        Explanation::of(parts).near(Some(nearest))
     }
 
     fn save(&self, out: &mut TensorWriter<'_>) {

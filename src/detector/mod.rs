@@ -6,6 +6,7 @@
 //! A further detector is one file that implements [`Detector`] and [`Fit`], and one line in [`registry`].
 
 mod arrays;
+mod box_distance;
 mod curve;
 mod decoy;
 mod energy;
@@ -16,21 +17,28 @@ mod gaussian_kl;
 mod generalized_entropy;
 mod head;
 mod input;
+mod kmeans;
+mod knn;
 mod logits;
 mod mahalanobis;
 mod max_logit;
 mod mc_dropout;
 mod msp;
+mod neighbours;
+mod nnguide;
 mod pattern_hamming;
 mod react;
 pub mod registry;
+mod relative_mahalanobis;
 mod statistics;
 mod usual;
+mod vim;
 mod whitening;
 
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub use box_distance::BoxDistance;
 pub use decoy::Decoy;
 pub use energy::Energy;
 pub use explanation::{Explanation, MAX_PARTS, NearestExample, Part, Place};
@@ -39,13 +47,17 @@ pub use gaussian_diag::GaussianDiag;
 pub use gaussian_kl::GaussianKl;
 pub use generalized_entropy::Gen;
 pub use input::FitInput;
+pub use knn::Knn;
 pub use mahalanobis::Mahalanobis;
 pub use max_logit::MaxLogit;
 pub use mc_dropout::{McDropout, Uncertainty};
 pub use msp::Msp;
+pub use nnguide::Nnguide;
 pub use pattern_hamming::PatternHamming;
-pub use registry::{DetectorKind, Family, UnknownDetector};
 pub use react::React;
+pub use registry::{DetectorKind, Family, UnknownDetector};
+pub use relative_mahalanobis::RelativeMahalanobis;
+pub use vim::Vim;
 
 use crate::activation::{FeatureLayout, Features};
 use crate::pattern::PatternError;

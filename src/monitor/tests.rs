@@ -18,12 +18,19 @@ fn model() -> ModelId {
     ModelId {
         sha256: "ab".repeat(32),
         classes: (0..CLASSES).map(|class| format!("class {class}")).collect(),
-        decoy_class: None,
+        decoy_class: Some(CLASSES - 1),
     }
 }
 
+/// A head that differs from class to class.
+fn head() -> Head {
+    let weight = |(class, neuron): (usize, usize)| ((class * 7 + neuron * 3) % 5) as f32 - 2.0;
+    let weight = ndarray::Array2::from_shape_fn((CLASSES, 10), weight);
+    Head { weight, bias: ndarray::Array1::zeros(CLASSES), dropout: 0.2 }
+}
+
 fn fit(training: &FeatureBank, calibration: &FeatureBank) -> Result<Monitor, MonitorError> {
-    Monitor::fit(training, calibration, None, model(), &FitSettings::default())
+    Monitor::fit(training, calibration, Some(&head()), model(), &FitSettings::default())
 }
 
 fn fitted() -> Monitor {
@@ -210,12 +217,10 @@ fn shards(training: &FeatureBank, calibration: &FeatureBank, parts: usize) -> Ve
     let part = |bank: &FeatureBank, part: usize| {
         bank.select(&(0..bank.len()).rev().filter(|row| row * 7 % parts == part).collect::<Vec<_>>())
     };
-    let head =
-        Head { weight: ndarray::Array2::ones((CLASSES, 10)), bias: ndarray::Array1::zeros(CLASSES), dropout: 0.2 };
     let shard = |index| Shard {
         model: model(),
         settings: FitSettings::default(),
-        head: Some(head.clone()),
+        head: Some(head()),
         training: part(training, index),
         calibration: part(calibration, index),
     };
