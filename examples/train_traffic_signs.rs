@@ -56,10 +56,10 @@ struct Arguments {
     #[arg(long, default_value_t = 4_000)]
     steps: usize,
     /// Decoys per step of 128 images: training images made into something that is none of the classes; 0 for none.
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = Decoys::default().per_step)]
     decoys: i64,
     /// Weight of the decoys' loss.
-    #[arg(long, default_value_t = 0.3)]
+    #[arg(long, default_value_t = Decoys::default().weight)]
     decoy_weight: f64,
     /// Give the decoys a class of their own; otherwise the network learns to be undecided about them.
     #[arg(long)]

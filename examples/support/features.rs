@@ -1,12 +1,14 @@
 //! From images to features, judgements and an evaluation, on the road that the node and the command line take.
 
 use activation_monitor::activation::{FeatureBank, Features};
+use activation_monitor::evaluation::{ScoredImage, ScoredSet};
 use activation_monitor::frame::{self, Region};
 use activation_monitor::model::Classifier;
 use activation_monitor::monitor::{FitSettings, ModelId, Monitor};
 use anyhow::Result;
 use image::RgbImage;
 use ndarray::{Axis, stack};
+use rayon::prelude::*;
 
 use super::samples::Sample;
 
@@ -34,6 +36,20 @@ pub fn bank(classifier: &Classifier, samples: &[&Sample]) -> Result<FeatureBank>
         bank.push(sample.key.clone(), sample.class, features)?;
     }
     Ok(bank)
+}
+
+/// What the monitor says about images; `labelled` when their classes are those of the model.
+pub fn scored(classifier: &Classifier, monitor: &Monitor, samples: &[Sample], labelled: bool) -> Result<ScoredSet> {
+    let features = features(classifier, samples.iter().map(|sample| &sample.image))?;
+    let judgements = features.par_iter().map(|features| monitor.judge(features)).collect::<Result<Vec<_>, _>>()?;
+    let mut set = ScoredSet::default();
+    for (sample, judgement) in samples.iter().zip(&judgements) {
+        let class = labelled.then_some(sample.class);
+        let image = ScoredImage { key: sample.key.clone(), class, predicted: judgement.predicted_class };
+        let results = judgement.detectors.iter().chain([&judgement.fused]);
+        set.push(image, results.map(|result| (result.name, result.score, result.p_value)));
+    }
+    Ok(set)
 }
 
 /// Fits all detectors that the model can serve.

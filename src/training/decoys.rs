@@ -27,6 +27,13 @@ pub struct Decoys {
     pub turns: Vec<bool>,
 }
 
+impl Default for Decoys {
+    /// Half as many decoys as images, about which the network is to be undecided. No class can be turned.
+    fn default() -> Self {
+        Self { per_step: 64, weight: 0.3, target: DecoyTarget::Undecided, turns: Vec::new() }
+    }
+}
+
 /// What a network is to answer when it is shown a decoy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DecoyTarget {

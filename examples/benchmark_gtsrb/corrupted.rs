@@ -1,0 +1,71 @@
+//! Test images made worse: does the monitor notice when the classifier begins to fail?
+
+use std::collections::BTreeMap;
+
+use activation_monitor::evaluation::{Corruption, STRENGTHS, ScoredSet, alarm_rate, auroc};
+use activation_monitor::model::Classifier;
+use activation_monitor::monitor::{FUSED, Monitor};
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+use crate::support::features::scored;
+use crate::support::samples::Sample;
+
+/// Every so many test images are looked at.
+const STRIDE: usize = 4;
+const ALARM: f32 = 0.01;
+
+/// Figures at one strength, all in 0..1.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Corrupted {
+    /// Share classified correctly.
+    pub accuracy: f64,
+    /// Share alarmed at a fused p-value of 0.01.
+    pub alarmed: f64,
+    /// Share alarmed of the images that are misclassified; `None` without any.
+    pub misclassified_alarmed: Option<f64>,
+    /// Share alarmed of the images that are classified correctly; `None` without any.
+    pub correct_alarmed: Option<f64>,
+    /// How well the fused score tells them from the same images before.
+    pub auroc: Option<f64>,
+}
+
+/// Per corruption the figures at strength 0 (clean) to 5.
+pub fn measure(
+    classifier: &Classifier,
+    monitor: &Monitor,
+    test: &[Sample],
+    seed: u64,
+) -> Result<BTreeMap<String, Vec<Corrupted>>> {
+    let clean: Vec<Sample> = test.iter().step_by(STRIDE).cloned().collect();
+    let before = scored(classifier, monitor, &clean, true)?;
+    let mut all = BTreeMap::new();
+    for corruption in Corruption::ALL {
+        let mut steps = vec![figures(&before, &before)];
+        for strength in STRENGTHS {
+            let worse = clean.iter().zip(0..).map(|(sample, index)| Sample {
+                image: corruption.apply(&sample.image, strength, seed * 1_000_000 + index),
+                ..sample.clone()
+            });
+            let worse: Vec<Sample> = worse.collect();
+            steps.push(figures(&before, &scored(classifier, monitor, &worse, true)?));
+        }
+        all.insert(corruption.name().to_owned(), steps);
+    }
+    Ok(all)
+}
+
+fn figures(before: &ScoredSet, after: &ScoredSet) -> Corrupted {
+    let p_values = after.detectors().get(FUSED).map_or(&[][..], |fused| &fused.p_values);
+    let correct = after.correct();
+    let of = |wanted: bool| -> Vec<f32> {
+        p_values.iter().zip(&correct).filter(|(_, correct)| **correct == wanted).map(|(p_value, _)| *p_value).collect()
+    };
+    Corrupted {
+        accuracy: correct.iter().filter(|&&correct| correct).count() as f64 / correct.len().max(1) as f64,
+        alarmed: alarm_rate(p_values, ALARM).unwrap_or(0.0),
+        misclassified_alarmed: alarm_rate(&of(false), ALARM),
+        correct_alarmed: alarm_rate(&of(true), ALARM),
+        auroc: auroc(before.scores(FUSED), after.scores(FUSED)),
+    }
+}

@@ -1,0 +1,244 @@
+//! How well out-of-distribution detection works on traffic signs: the held-out-classes protocol on GTSRB.
+//!
+//! ```text
+//! cargo run --release --example benchmark_gtsrb -- --data gtsrb/train --test gtsrb/test --cifar cifar10 \
+//!     --fashion fashion-mnist --kitti kitti_drive
+//! ```
+//!
+//! Ten classes are held out. For every seed a network is trained on the other 33 (whole tracks are kept apart for
+//! calibration), a monitor is fitted, and then judged: test images of the known classes against those of the held-out
+//! classes (near), and against CIFAR-10, Fashion-MNIST, background of KITTI frames and noise (far); then test images made
+//! worse step by step. Every finished seed is kept in `--work` and not computed again.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod corrupted;
+mod results;
+mod sets;
+mod table;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use activation_monitor::evaluation::EvaluationReport;
+use activation_monitor::model::{Classifier, DeviceChoice, InputSpec};
+use activation_monitor::scenario::{CLASS_NAMES, TURN_INTO_A_SIGN};
+use activation_monitor::training::{Architecture, DecoyTarget, Decoys, Recipe};
+use anyhow::{Context, Result};
+use clap::{Parser, ValueEnum};
+
+use results::SeedResult;
+use support::features::{fit_monitor, scored};
+use support::samples::{Sample, image_set, is_held_out, load_samples};
+use support::train::Plan;
+
+/// The classes that no network sees.
+const HELD_OUT_CLASSES: [usize; 10] = [6, 12, 15, 19, 22, 25, 29, 34, 39, 41];
+/// Share of the tracks of known classes that calibrates.
+const CALIBRATION_SHARE: f64 = 0.15;
+/// Official test images that are frames of training track 14/00023.
+const TEST_IMAGES_SEEN_IN_TRAINING: [&str; 8] =
+    ["02291", "04548", "03594", "09575", "00666", "11906", "03546", "09384"];
+const INPUT: InputSpec = InputSpec { width: 32, height: 32, region_margin: 0.1 };
+const DROPOUT: f64 = 0.3;
+
+/// Measure out-of-distribution detection on GTSRB with held-out classes.
+#[derive(Parser, Debug)]
+struct Arguments {
+    /// GTSRB training images: `DIR/<class>/<track>_<frame>.png`.
+    #[arg(long)]
+    data: PathBuf,
+    /// GTSRB test images, one folder per class.
+    #[arg(long)]
+    test: PathBuf,
+    /// Folder of CIFAR-10 test images.
+    #[arg(long)]
+    cifar: PathBuf,
+    /// Folder with Fashion-MNIST's `t10k-images-idx3-ubyte.gz`.
+    #[arg(long)]
+    fashion: PathBuf,
+    /// Folder of KITTI frames with `sign_boxes.csv`.
+    #[arg(long)]
+    kitti: PathBuf,
+    /// Seeds of split, training and images.
+    #[arg(long, value_delimiter = ',', default_value = "0,1,2")]
+    seeds: Vec<u64>,
+    /// What the network learns about decoys.
+    #[arg(long, value_enum, default_value_t = Variant::Undecided)]
+    variant: Variant,
+    /// Training steps of 128 images.
+    #[arg(long, default_value_t = 2_500)]
+    steps: usize,
+    /// Where models, monitors and the results of every seed are kept.
+    #[arg(long, default_value = "target/benchmark_gtsrb")]
+    work: PathBuf,
+    /// Write all results to this file.
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Write the tables into this Markdown file, in place of those that it has.
+    #[arg(long)]
+    markdown: Option<PathBuf>,
+}
+
+/// What the network learns about decoys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Variant {
+    /// To be undecided about them: outlier exposure.
+    Undecided,
+    /// That they are a class of their own.
+    Class,
+    /// Nothing: there are none.
+    None,
+}
+
+impl Variant {
+    const ALL: [Self; 3] = [Self::Undecided, Self::Class, Self::None];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Undecided => "undecided",
+            Self::Class => "class",
+            Self::None => "none",
+        }
+    }
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    std::fs::create_dir_all(&arguments.work)?;
+    let missing: Vec<u64> =
+        arguments.seeds.iter().copied().filter(|&seed| !result_file(&arguments, arguments.variant, seed).exists()).collect();
+    if !missing.is_empty() {
+        let data = Data::load(&arguments)?;
+        for seed in missing {
+            let result = data.measure(&arguments, seed)?;
+            std::fs::write(result_file(&arguments, arguments.variant, seed), serde_json::to_string_pretty(&result)? + "\n")?;
+        }
+    }
+    report(&arguments)
+}
+
+fn result_file(arguments: &Arguments, variant: Variant, seed: u64) -> PathBuf {
+    arguments.work.join(format!("{}-{}-seed{seed}.json", variant.name(), arguments.steps))
+}
+
+/// All results that there are, of every variant.
+fn report(arguments: &Arguments) -> Result<()> {
+    let mut results: BTreeMap<&str, Vec<SeedResult>> = BTreeMap::new();
+    for variant in Variant::ALL {
+        let files = arguments.seeds.iter().map(|&seed| result_file(arguments, variant, seed));
+        let read = |file: PathBuf| Ok(serde_json::from_str(&std::fs::read_to_string(file)?)?);
+        let found = files.filter(|file| file.exists()).map(read).collect::<Result<Vec<SeedResult>>>()?;
+        if !found.is_empty() {
+            results.insert(variant.name(), found);
+        }
+    }
+    let text = table::markdown(&results, Variant::Undecided.name(), arguments.steps);
+    println!("{text}");
+    if let Some(path) = &arguments.json {
+        std::fs::write(path, serde_json::to_string_pretty(&results)? + "\n")?;
+    }
+    if let Some(path) = &arguments.markdown {
+        support::markdown::replace_section(path, "benchmark_gtsrb", &text)?;
+    }
+    Ok(())
+}
+
+/// All images, read once.
+struct Data {
+    /// Training images of the known classes.
+    known: Vec<Sample>,
+    /// Test images of the known classes.
+    test: Vec<Sample>,
+    /// The other sets by name.
+    unknown: BTreeMap<String, Vec<Sample>>,
+}
+
+impl Data {
+    fn load(arguments: &Arguments) -> Result<Self> {
+        let classes: Vec<String> = CLASS_NAMES.iter().map(ToString::to_string).collect();
+        println!("reading images");
+        let known = load_samples(&arguments.data, &classes)?.into_iter().filter_map(of_known_class).collect();
+        let mut test = load_samples(&arguments.test, &classes)?;
+        test.retain(|sample| !TEST_IMAGES_SEEN_IN_TRAINING.iter().any(|name| sample.key.ends_with(&format!("/{name}.png"))));
+        let near = test.iter().filter(|sample| HELD_OUT_CLASSES.contains(&sample.class)).cloned().collect();
+        let unknown = BTreeMap::from([
+            ("near".to_owned(), near),
+            ("cifar10".to_owned(), sets::folder(&arguments.cifar)?),
+            ("fashion_mnist".to_owned(), sets::fashion(&arguments.fashion)?),
+            ("kitti".to_owned(), sets::kitti(&arguments.kitti)?),
+            ("noise".to_owned(), sets::noise()),
+        ]);
+        Ok(Self { known, test: test.into_iter().filter_map(of_known_class).collect(), unknown })
+    }
+
+    fn measure(&self, arguments: &Arguments, seed: u64) -> Result<SeedResult> {
+        let start = Instant::now();
+        let folder = arguments.work.join(format!("{}-{}-seed{seed}", arguments.variant.name(), arguments.steps));
+        let (calibration, training): (Vec<&Sample>, Vec<&Sample>) =
+            self.known.iter().partition(|sample| is_held_out(&sample.key, CALIBRATION_SHARE, seed));
+        println!("seed {seed}: {} training and {} calibration images", training.len(), calibration.len());
+        plan(arguments, seed).run(&image_set(training.iter().copied(), &INPUT)?, &folder)?;
+        let classifier = Classifier::load(&folder, &DeviceChoice::Cpu)?;
+        println!("fitting the monitor");
+        let monitor = fit_monitor(&classifier, &training, &calibration)?;
+        monitor.save(&folder.join("benchmark.monitor"))?;
+        println!("judging");
+        let known = scored(&classifier, &monitor, &self.test, true)?;
+        let mut unknown = BTreeMap::new();
+        for (name, samples) in &self.unknown {
+            unknown.insert(name.clone(), scored(&classifier, &monitor, samples, false)?);
+        }
+        let corrupted = corrupted::measure(&classifier, &monitor, &self.test, seed)?;
+        let report = EvaluationReport::new(&known, &unknown, &classifier.manifest().classes);
+        let model_bytes = std::fs::metadata(folder.join("model.pt"))?.len();
+        let forward_ms = forward_ms(&classifier, &folder)?;
+        Ok(SeedResult { seed, minutes: start.elapsed().as_secs_f64() / 60.0, model_bytes, forward_ms, report, corrupted })
+    }
+}
+
+/// Median time of a forward pass for one image in milliseconds, on as many cores as libtorch uses.
+fn forward_ms(classifier: &Classifier, folder: &Path) -> Result<f64> {
+    let image = ndarray::Array4::from_elem((1, 3, INPUT.height, INPUT.width), 0.5);
+    let mut times: Vec<f64> = Vec::new();
+    for _ in 0..200 {
+        let start = Instant::now();
+        classifier.forward(image.view()).with_context(|| folder.display().to_string())?;
+        times.push(start.elapsed().as_secs_f64() * 1e3);
+    }
+    times.sort_by(f64::total_cmp);
+    Ok(times[times.len() / 2])
+}
+
+/// The sample with its class counted among the known ones; `None` for a held-out class.
+fn of_known_class(sample: Sample) -> Option<Sample> {
+    let class = known_classes().position(|known| known == sample.class)?;
+    Some(Sample { class, ..sample })
+}
+
+fn known_classes() -> impl Iterator<Item = usize> {
+    (0..CLASS_NAMES.len()).filter(|class| !HELD_OUT_CLASSES.contains(class))
+}
+
+fn plan(arguments: &Arguments, seed: u64) -> Plan {
+    let classes: Vec<String> = known_classes().map(|class| CLASS_NAMES[class].to_owned()).collect();
+    let turns = known_classes().map(|class| !TURN_INTO_A_SIGN.contains(&class)).collect();
+    let target = match arguments.variant {
+        Variant::Class => DecoyTarget::Class(classes.len()),
+        Variant::Undecided | Variant::None => DecoyTarget::Undecided,
+    };
+    let decoys = (arguments.variant != Variant::None).then_some(Decoys { target, turns, ..Decoys::default() });
+    Plan {
+        name: "gtsrb_without_ten_classes".into(),
+        classes,
+        decoy_class: arguments.variant == Variant::Class,
+        architecture: Architecture::default(),
+        dropout: DROPOUT,
+        input: INPUT,
+        recipe: Recipe { steps: arguments.steps, seed, decoys, ..Recipe::default() },
+        provenance: format!("examples/benchmark_gtsrb --steps {} --seeds {seed}", arguments.steps),
+        license: "Apache-2.0 (weights)".into(),
+    }
+}
