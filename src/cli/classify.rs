@@ -15,7 +15,7 @@ use crate::{
     dataset::unlabelled_images,
     frame::{self, Region},
     model::Classifier,
-    monitor::{DetectorResult, Judgement, Levels, Monitor, Verdict},
+    monitor::{DetectorExplanation, DetectorResult, Judgement, Levels, Monitor, Verdict},
 };
 
 const EXAMPLES: &str = "\
@@ -23,11 +23,13 @@ Examples:
   activation-monitor classify --model models/signs --monitor signs.monitor \\
       photo.jpg
   activation-monitor classify --model models/signs --monitor signs.monitor \\
-      --json folder | jq '.[].verdict'
+      --json folder | jq '.[].explanation[0]'
 
 The verdict follows from the fused p-value. Small means unlike the training
-data: one in a hundred images of known classes gets 0.01 or less. UNKNOWN means
-that the image could not be judged; the exit code is then 1.";
+data: one in a hundred images of known classes gets 0.01 or less. Below an image
+that is suspect or out of distribution stands what deviates most, as its most
+suspicious detector sees it; --json has more. UNKNOWN means that the image could
+not be judged; the exit code is then 1.";
 
 /// Classify images and judge each one
 #[derive(Debug, Args)]
@@ -41,7 +43,7 @@ pub(super) struct Classify {
     /// Image files, or folders of them
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
-    /// Print a JSON array with the scores of all detectors
+    /// Print a JSON array with the scores of all detectors and what made them high
     #[arg(long)]
     json: bool,
 }
@@ -73,6 +75,8 @@ struct Opinion {
     hamming_distance: Option<u32>,
     /// All detectors, without their fusion.
     detectors: Vec<DetectorResult>,
+    /// What the most suspicious detectors found.
+    explanation: Vec<DetectorExplanation>,
 }
 
 impl Classify {
@@ -140,6 +144,7 @@ impl Examiner {
 
     fn opinion(&self, features: &Features, judgement: Judgement) -> Opinion {
         let class_index = judgement.predicted_class;
+        let explanation = self.monitor.explain(features, &judgement);
         Opinion {
             class: self.classifier.manifest().classes[class_index].clone(),
             class_index,
@@ -147,6 +152,7 @@ impl Examiner {
             p_value: judgement.fused.p_value,
             hamming_distance: judgement.hamming_distance,
             detectors: judgement.detectors,
+            explanation,
         }
     }
 }
@@ -154,11 +160,15 @@ impl Examiner {
 impl fmt::Display for Answer {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}  {}  ", self.image.display(), self.verdict)?;
-        match &self.outcome {
-            Outcome::Judged(Opinion { class, score, p_value, .. }) => {
-                write!(formatter, "{class} ({:.1} %)  p = {p_value:.2e}", 100.0 * score)
-            }
-            Outcome::Failed { reason } => formatter.write_str(reason),
+        let opinion = match &self.outcome {
+            Outcome::Judged(opinion) => opinion,
+            Outcome::Failed { reason } => return formatter.write_str(reason),
+        };
+        let Opinion { class, score, p_value, explanation, .. } = opinion;
+        write!(formatter, "{class} ({:.1} %)  p = {p_value:.2e}", 100.0 * score)?;
+        match explanation.first().filter(|_| self.verdict != Verdict::InDistribution) {
+            Some(first) => write!(formatter, "\n  {} (p = {:.2e}): {first}", first.detector, first.p_value),
+            None => Ok(()),
         }
     }
 }

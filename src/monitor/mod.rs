@@ -2,10 +2,11 @@
 //!
 //! [`Monitor::fit`] makes a monitor from the features of training and calibration images, [`Monitor::save`] and
 //! [`Monitor::open`] keep it in a file, [`Monitor::judge`] says how far one image lies outside of what the network
-//! learnt, and [`Levels`] turn the p-value into a [`Verdict`]. Fitting can be spread: collect the features in [`Shard`]s
+//! learnt, [`Monitor::explain`] why, and [`Levels`] turn the p-value into a [`Verdict`]. Fitting can be spread: collect the features in [`Shard`]s
 //! and [`Monitor::merge`] them, which gives the same monitor as fitting on all images at once.
 
 mod error;
+mod explain;
 mod file;
 mod fit;
 mod judge;
@@ -17,6 +18,7 @@ mod verdict;
 mod tests;
 
 pub use error::MonitorError;
+pub use explain::{DetectorExplanation, MAX_EXPLANATIONS, NamedPart, NamedPlace, NearestClass};
 pub use file::{FORMAT_VERSION, FileKind, file_kind};
 pub use fit::FitSettings;
 pub use judge::{DetectorResult, FUSED, Judgement};

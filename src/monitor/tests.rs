@@ -117,6 +117,37 @@ fn known_images_pass_and_unknown_ones_do_not() {
 }
 
 #[test]
+fn the_most_suspicious_detectors_explain_themselves() {
+    let fit = |detectors: &[DetectorKind]| {
+        let (training, calibration) = (synthetic_bank(CLASSES, 60, 1), synthetic_bank(CLASSES, 80, 2));
+        Monitor::fit(&training, &calibration, None, model(), &FitSettings::only(detectors.to_vec())).unwrap()
+    };
+    let mut features = synthetic_image(0, CLASSES, &mut ChaCha8Rng::seed_from_u64(8));
+    features.layers[1].mean[7] += 500.0;
+    let kinds =
+        [DetectorKind::Msp, DetectorKind::PatternHamming, DetectorKind::Mahalanobis, DetectorKind::GaussianDiag];
+    let monitor = fit(&kinds);
+    let judgement = monitor.judge(&features).unwrap();
+    let explanations = monitor.explain(&features, &judgement);
+    assert_eq!(explanations.len(), MAX_EXPLANATIONS);
+    assert!(explanations.is_sorted_by_key(|explanation| explanation.p_value));
+    let smallest = judgement.detectors.iter().map(|result| result.p_value).fold(1.0, f32::min);
+    assert_eq!(explanations[0].p_value, smallest);
+    // Two detectors have the smallest possible p-value: the one whose score is further out comes first.
+    assert_eq!(explanations[0].detector, "gaussian_diag", "{explanations:?}");
+    assert_eq!(explanations[1].p_value, smallest);
+    let part = &explanations[0].parts[0];
+    assert_eq!(part.place, NamedPlace::Unit { layer: "z".into(), kind: LayerKind::Vector, unit: 7 });
+    assert_eq!(part.value, features.layers[1].mean[7]);
+
+    let monitor = fit(&[DetectorKind::Msp]);
+    let explanations = monitor.explain(&features, &monitor.judge(&features).unwrap());
+    assert_eq!(explanations.len(), 1);
+    let named = |part: &NamedPart| matches!(&part.place, NamedPlace::Class { class } if class.starts_with("class "));
+    assert!(explanations[0].parts.iter().all(named), "{explanations:?}");
+}
+
+#[test]
 fn another_model_is_refused() {
     let monitor = fitted();
     let layout = &monitor.metadata().layout;
