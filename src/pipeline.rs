@@ -9,7 +9,7 @@ use ndarray::{Array3, Array4, Axis, stack};
 use crate::activation::{Activations, Features};
 use crate::frame::{self, Region};
 use crate::model::{Classifier, DeviceChoice, ModelError};
-use crate::monitor::{Judgement, Levels, Monitor, MonitorError, Verdict};
+use crate::monitor::{DetectorExplanation, Judgement, Levels, Monitor, MonitorError, Verdict};
 
 /// Most regions that go through the network at once; more are judged in several passes.
 const LARGEST_BATCH: usize = 64;
@@ -48,6 +48,8 @@ pub struct Outcome {
     pub top_k: Vec<Hypothesis>,
     /// The monitor's scores and p-values.
     pub judgement: Option<Judgement>,
+    /// Why the most suspicious detectors are suspicious; empty without a judgement.
+    pub explanations: Vec<DetectorExplanation>,
     /// Verdict; `Unknown` without a judgement.
     pub verdict: Verdict,
     /// Why the verdict is `Unknown`; empty otherwise.
@@ -72,6 +74,14 @@ pub struct PipelineOutput {
     pub results: Vec<RegionResult>,
     /// Activations of the first forward pass, for looking at; `None` when nothing was classified.
     pub activations: Option<Activations>,
+}
+
+impl Outcome {
+    /// A classification that nothing can be said about.
+    #[must_use]
+    pub fn unknown(top_k: Vec<Hypothesis>, reason: String) -> Self {
+        Self { top_k, judgement: None, explanations: Vec::new(), verdict: Verdict::Unknown, reason }
+    }
 }
 
 impl Pipeline {
@@ -151,9 +161,11 @@ impl Pipeline {
         match judgement {
             Ok(judgement) => {
                 let verdict = levels.verdict(judgement.fused.p_value);
-                Outcome { top_k, judgement: Some(judgement), verdict, reason: String::new() }
+                let explanations = self.monitor.as_ref().map(|monitor| monitor.explain(features, &judgement));
+                let explanations = explanations.unwrap_or_default();
+                Outcome { top_k, judgement: Some(judgement), explanations, verdict, reason: String::new() }
             }
-            Err(reason) => Outcome { top_k, judgement: None, verdict: Verdict::Unknown, reason },
+            Err(reason) => Outcome::unknown(top_k, reason),
         }
     }
 }

@@ -84,10 +84,11 @@ impl Monitor {
     /// `judgement` must be what [`Monitor::judge`] returned for these features.
     #[must_use]
     pub fn explain(&self, features: &Features, judgement: &Judgement) -> Vec<DetectorExplanation> {
+        let class = judgement.predicted_class;
         let mut detectors: Vec<(&Calibrated, &DetectorResult)> =
             self.detectors.iter().zip(&judgement.detectors).collect();
         let surprise =
-            |(calibrated, result): &(&Calibrated, &DetectorResult)| calibrated.calibrator.surprise(result.score);
+            |(calibrated, result): &(&Calibrated, &DetectorResult)| calibrated.calibrator.of(class).surprise(result.score);
         detectors.sort_by(|a, b| surprise(b).total_cmp(&surprise(a)));
         let explain = |(calibrated, result): (&Calibrated, &DetectorResult)| {
             self.metadata.name(result, calibrated.detector.explain(features))

@@ -173,7 +173,7 @@ mod tests {
                 let hypothesis = Hypothesis { class: 1, score: 0.5 };
                 let top_k = vec![hypothesis; tuning.top_k];
                 let outcome =
-                    Outcome { top_k, judgement: None, verdict: Verdict::Unknown, reason: "no monitor: x".into() };
+                    Outcome::unknown(top_k, "no monitor: x".into());
                 let inside = region.x < image.width();
                 RegionResult {
                     region: *region,

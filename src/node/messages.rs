@@ -6,7 +6,7 @@ use r2r::diagnostic_msgs::msg::{DiagnosticArray, DiagnosticStatus, KeyValue};
 use r2r::sensor_msgs::msg::{CompressedImage, Image, RegionOfInterest};
 
 use crate::frame::Region;
-use crate::monitor::{DetectorResult, Judgement, Verdict};
+use crate::monitor::{DetectorExplanation, DetectorResult, Judgement, NamedPart, NamedPlace, Verdict};
 use crate::pipeline::{Hypothesis, Outcome};
 
 use super::diagnostics::Status;
@@ -105,7 +105,9 @@ fn confide(entry: &Entry, classes: &[String]) -> ours::OodConfidence {
         ..Default::default()
     };
     match &entry.outcome {
-        Ok(Outcome { judgement: Some(judgement), verdict, .. }) => judged(entry, judgement, *verdict, classes),
+        Ok(Outcome { judgement: Some(judgement), verdict, explanations, .. }) => {
+            explained(judged(entry, judgement, *verdict, classes), explanations)
+        }
         Ok(outcome) => unknown(&outcome.reason),
         Err(reason) => unknown(reason),
     }
@@ -127,7 +129,29 @@ fn judged(entry: &Entry, judgement: &Judgement, verdict: Verdict, classes: &[Str
         predicted_class_name: classes.get(judgement.predicted_class).cloned().unwrap_or_default(),
         hamming_distance: judgement.hamming_distance.map_or(-1, |bits| bits.try_into().unwrap_or(i32::MAX)),
         detectors: judgement.detectors.iter().map(detector).collect(),
+        ..Default::default()
     }
+}
+
+fn explained(confidence: ours::OodConfidence, explanations: &[DetectorExplanation]) -> ours::OodConfidence {
+    let nearest = explanations.iter().find_map(|explanation| explanation.nearest.as_ref());
+    let deviations = explanations.iter().flat_map(|one| one.parts.iter().map(|part| deviation(one.detector, part)));
+    ours::OodConfidence {
+        deviations: deviations.collect(),
+        explanation: explanations.first().map(|first| format!("{}: {first}", first.detector)).unwrap_or_default(),
+        nearest_class_name: nearest.map(|nearest| nearest.class.clone()).unwrap_or_default(),
+        ..confidence
+    }
+}
+
+fn deviation(detector: &str, part: &NamedPart) -> ours::Deviation {
+    let (layer, unit, class_name) = match &part.place {
+        NamedPlace::Unit { layer, unit, .. } => (layer.clone(), (*unit).try_into().unwrap_or(i32::MAX), String::new()),
+        NamedPlace::Layer { layer } => (layer.clone(), -1, String::new()),
+        NamedPlace::Class { class } => (String::new(), -1, class.clone()),
+    };
+    let NamedPart { contribution, value, expected, .. } = *part;
+    ours::Deviation { detector: detector.to_owned(), layer, unit, class_name, contribution, value, expected }
 }
 
 /// Every constant of a message has a type of its own.
@@ -154,6 +178,8 @@ fn diagnose(status: Status) -> DiagnosticStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::activation::LayerKind;
+    use crate::monitor::NearestClass;
     use crate::node::diagnostics::Level;
 
     const CLASSES: [&str; 2] = ["yield", "stop"];
@@ -176,15 +202,26 @@ mod tests {
                 fused: result("fused", 2.5, 0.0625),
                 hamming_distance: Some(7),
             }),
+            explanations: vec![explanation()],
             verdict: Verdict::Suspect,
             reason: String::new(),
         }
     }
 
+    fn explanation() -> DetectorExplanation {
+        let unit = NamedPlace::Unit { layer: "stage2".into(), kind: LayerKind::Map, unit: 17 };
+        let part = |place, contribution| NamedPart { place, contribution, value: 0.75, expected: 0.25 };
+        DetectorExplanation {
+            detector: "pattern_hamming",
+            p_value: 0.125,
+            parts: vec![part(unit, 2.0), part(NamedPlace::Class { class: "yield".into() }, 1.0)],
+            nearest: Some(NearestClass { class: "stop".into(), distance: 7.0, images: 3 }),
+        }
+    }
+
     /// A judged region, one without a monitor, and one outside of the image.
     fn answer() -> Answer {
-        let unmonitored =
-            Outcome { judgement: None, verdict: Verdict::Unknown, reason: "no monitor loaded".into(), ..judged() };
+        let unmonitored = Outcome::unknown(judged().top_k, "no monitor loaded".into());
         let entries = [("sign", Ok(judged())), ("bare", Ok(unmonitored)), ("gone", Err("outside".to_owned()))];
         Answer {
             header: Header { stamp: Stamp { sec: 5, nanosec: 6 }, frame_id: "camera".into() },

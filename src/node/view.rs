@@ -130,12 +130,7 @@ mod tests {
     use crate::pipeline::{Hypothesis, Outcome};
 
     fn judged() -> Judged {
-        let outcome = Outcome {
-            top_k: vec![Hypothesis { class: 1, score: 0.75 }],
-            judgement: None,
-            verdict: Verdict::Unknown,
-            reason: "no monitor".into(),
-        };
+        let outcome = Outcome::unknown(vec![Hypothesis { class: 1, score: 0.75 }], "no monitor".into());
         let entries = [Ok(outcome), Err("outside".to_owned())]
             .map(|outcome| Entry { region: NamedRegion::whole_image(), outcome });
         let header = Header { stamp: Stamp { sec: 2, nanosec: 1 }, frame_id: String::new() };
