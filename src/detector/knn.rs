@@ -12,12 +12,12 @@ use crate::storage::{StorageError, TensorReader, TensorWriter};
 const K: usize = 5;
 
 /// Most training images that are kept. It bounds the monitor file and the time of a query.
-const MAX_IMAGES: usize = 10_000;
+const MAX_IMAGES: usize = 2_000;
 
 /// Score: `‖ẑ − ẑ_(k)‖`, the distance to the k-th nearest of the kept training images, k = 5; ẑ = z/‖z‖ are the normalised
 /// penultimate activations. From 0 to 2, after a ReLU to √2.
 ///
-/// Sun, Ming, Zhu, Li, *Out-of-Distribution Detection with Deep Nearest Neighbors*, ICML 2022, §3. Kept are at most 10,000
+/// Sun, Ming, Zhu, Li, *Out-of-Distribution Detection with Deep Nearest Neighbors*, ICML 2022, §3. Kept are at most 2,000
 /// correctly classified images, chosen by the digest of their key ([`choose`]); the search is exact. With fewer than k
 /// images, the farthest counts.
 #[derive(Debug, Clone, PartialEq)]

@@ -19,7 +19,8 @@ use crate::storage::{Slab, StorageError, TensorReader, TensorWriter};
 ///
 /// Cheng, Nührenberg, Yasuoka, *Runtime Monitoring Neuron Activation Patterns*, DATE 2019, §II; Olber et al., *Detection
 /// of Out-of-Distribution Samples Using Binary Neuron Activation Patterns*, CVPR 2023, §3 (several layers). Thresholds
-/// are training quartiles instead of 0, see [`crate::pattern::Binarizer`].
+/// are training quartiles instead of 0, see [`crate::pattern::Binarizer`], and neurons are chosen by how much of their
+/// variance lies between the classes (correlation ratio η²); both are learnt from training data alone.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PatternHamming {
     penultimate: usize,
@@ -96,6 +97,7 @@ impl Detector for PatternHamming {
         let patterns: Vec<usize> = self.layers.iter().map(PatternLayer::patterns).collect();
         Summary::from([
             ("bits".to_owned(), json!(bits)),
+            ("max_bits".to_owned(), json!(layer::MAX_BITS)),
             ("layers".to_owned(), json!(self.indices.to_vec())),
             ("patterns".to_owned(), json!(patterns)),
             ("threshold_quantiles".to_owned(), json!(QUANTILES)),

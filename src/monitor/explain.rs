@@ -87,8 +87,9 @@ impl Monitor {
         let class = judgement.predicted_class;
         let mut detectors: Vec<(&Calibrated, &DetectorResult)> =
             self.detectors.iter().zip(&judgement.detectors).collect();
-        let surprise =
-            |(calibrated, result): &(&Calibrated, &DetectorResult)| calibrated.calibrator.of(class).surprise(result.score);
+        let surprise = |(calibrated, result): &(&Calibrated, &DetectorResult)| {
+            calibrated.calibrator.of(class).surprise(result.score)
+        };
         detectors.sort_by(|a, b| surprise(b).total_cmp(&surprise(a)));
         let explain = |(calibrated, result): (&Calibrated, &DetectorResult)| {
             self.metadata.name(result, calibrated.detector.explain(features))

@@ -172,8 +172,7 @@ mod tests {
             let result = |region: &Region| {
                 let hypothesis = Hypothesis { class: 1, score: 0.5 };
                 let top_k = vec![hypothesis; tuning.top_k];
-                let outcome =
-                    Outcome::unknown(top_k, "no monitor: x".into());
+                let outcome = Outcome::unknown(top_k, "no monitor: x".into());
                 let inside = region.x < image.width();
                 RegionResult {
                     region: *region,

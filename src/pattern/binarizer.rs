@@ -27,17 +27,19 @@ pub struct Binarizer {
 
 impl Binarizer {
     /// Learns thresholds from `N×D` finite activations. Neurons that hardly vary are dropped. When the rest would need more
-    /// than [`MAX_WIDTH`] bits, those are kept whose `relevance` (one number per neuron) is largest.
+    /// than `max_bits` (1 to [`MAX_WIDTH`]), those are kept whose `relevance` (one number per neuron) is largest.
     ///
     /// # Errors
     /// [`PatternError`] when there is no activation or no neuron varies.
-    pub fn fit(activations: ArrayView2<'_, f32>, relevance: &[f64]) -> Result<Self, PatternError> {
+    pub fn fit(activations: ArrayView2<'_, f32>, relevance: &[f64], max_bits: usize) -> Result<Self, PatternError> {
+        check_width(max_bits)?;
         if activations.is_empty() {
             return Err(PatternError::NoActivations);
         }
         let columns = activations.columns().into_iter().zip(0u32..);
         let neurons = columns.map(|(values, neuron)| (neuron, thresholds(values)));
-        let bits = most_relevant(neurons.filter(|(_, thresholds)| !thresholds.is_empty()).collect(), relevance);
+        let bits =
+            most_relevant(neurons.filter(|(_, thresholds)| !thresholds.is_empty()).collect(), relevance, max_bits);
         let bits = bits.iter().flat_map(|(neuron, thresholds)| thresholds.iter().map(move |&value| (*neuron, value)));
         let (neurons, thresholds): (Vec<u32>, Vec<f32>) = bits.unzip();
         if neurons.is_empty() {
@@ -92,8 +94,8 @@ impl Binarizer {
     }
 }
 
-/// The neurons that fit into the widest pattern, the least relevant left out.
-fn most_relevant(mut neurons: Vec<(u32, Vec<f32>)>, relevance: &[f64]) -> Vec<(u32, Vec<f32>)> {
+/// The neurons that fit into `max_bits`, the least relevant left out.
+fn most_relevant(mut neurons: Vec<(u32, Vec<f32>)>, relevance: &[f64], max_bits: usize) -> Vec<(u32, Vec<f32>)> {
     let mut order: Vec<usize> = (0..neurons.len()).collect();
     order.sort_by(|&a, &b| relevance[neurons[b].0 as usize].total_cmp(&relevance[neurons[a].0 as usize]));
     let mut bits = 0;
@@ -101,7 +103,7 @@ fn most_relevant(mut neurons: Vec<(u32, Vec<f32>)>, relevance: &[f64]) -> Vec<(u
         .into_iter()
         .take_while(|&index| {
             bits += neurons[index].1.len();
-            bits <= MAX_WIDTH
+            bits <= max_bits
         })
         .collect();
     kept.sort_unstable();
@@ -138,7 +140,7 @@ mod tests {
     use super::*;
 
     fn fit(activations: ArrayView2<'_, f32>) -> Result<Binarizer, PatternError> {
-        Binarizer::fit(activations, &vec![0.0; activations.ncols()])
+        Binarizer::fit(activations, &vec![0.0; activations.ncols()], MAX_WIDTH)
     }
 
     #[test]
@@ -170,8 +172,8 @@ mod tests {
         let mut relevance = vec![1.0; 1400];
         relevance[3] = 0.5;
         relevance[1399] = 9.0;
-        let binarizer = Binarizer::fit(wide.view(), &relevance).unwrap();
-        assert!(binarizer.width() <= MAX_WIDTH && binarizer.width() > MAX_WIDTH - 3);
+        let binarizer = Binarizer::fit(wide.view(), &relevance, 500).unwrap();
+        assert!(binarizer.width() <= 500 && binarizer.width() > 497);
         assert!(!binarizer.neurons().contains(&3) && binarizer.neurons().contains(&1399));
         assert!(binarizer.neurons().is_sorted());
     }

@@ -84,9 +84,12 @@ impl Augmentation {
         let size = images.size();
         let share = self.far_size * (1.0 + rand_unit());
         let smaller = [size[2], size[3]].map(|length| ((length as f64 * share) as i64).clamp(1, length));
-        let far = images
-            .internal_upsample_bilinear2d_aa(smaller, false, None, None)
-            .upsample_bilinear2d([size[2], size[3]], false, None, None);
+        let far = images.internal_upsample_bilinear2d_aa(smaller, false, None, None).upsample_bilinear2d(
+            [size[2], size[3]],
+            false,
+            None,
+            None,
+        );
         let chosen = Tensor::rand([size[0], 1, 1, 1], (Kind::Float, Device::Cpu)).lt(self.far_share);
         far.where_self(&chosen, images)
     }

@@ -10,6 +10,9 @@ use crate::detector::statistics::correlation_ratio;
 use crate::pattern::{Binarizer, Nearest, Pattern, PatternError, PatternSet, PatternSetBuilder};
 use crate::storage::{Slab, StorageError, TensorReader, TensorWriter};
 
+/// Most bits of a layer's pattern, for the neurons that tell most about the class: further ones add more noise than they
+/// tell, and cost memory for every training image.
+pub const MAX_BITS: usize = 192;
 /// Most images per class whose distances are looked at in training; the comparisons grow with its square.
 const MAX_COMPARED: usize = 2_000;
 
@@ -41,7 +44,7 @@ impl PatternLayer {
     pub fn fit(input: &FitInput<'_>, layer: usize) -> Result<Self, PatternError> {
         let values = input.bank.means(layer);
         let correct = values.select(Axis(0), input.correct());
-        let binarizer = Binarizer::fit(correct.view(), &correlation_ratio(values, input.by_class()))?;
+        let binarizer = Binarizer::fit(correct.view(), &correlation_ratio(values, input.by_class()), MAX_BITS)?;
         let classes = class_patterns(input, values, &binarizer);
         let mut builder = PatternSetBuilder::new(binarizer.width(), classes.len())?;
         for (class, members) in classes.iter().enumerate() {
