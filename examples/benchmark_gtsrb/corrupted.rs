@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use activation_monitor::evaluation::{Corruption, STRENGTHS, ScoredSet, alarm_rate, auroc};
+use activation_monitor::evaluation::{AlarmRates, Corruption, Ranking, STRENGTHS, ScoredSet, accuracy};
 use activation_monitor::model::Classifier;
 use activation_monitor::monitor::{FUSED, Monitor};
 use anyhow::Result;
@@ -13,15 +13,14 @@ use crate::support::samples::Sample;
 
 /// Every so many test images are looked at.
 const STRIDE: usize = 4;
-const ALARM: f32 = 0.01;
 
 /// Figures at one strength, all in 0..1.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Corrupted {
     /// Share classified correctly.
-    pub accuracy: f64,
+    pub accuracy: Option<f64>,
     /// Share alarmed at a fused p-value of 0.01.
-    pub alarmed: f64,
+    pub alarmed: Option<f64>,
     /// Share alarmed of the images that are misclassified; `None` without any.
     pub misclassified_alarmed: Option<f64>,
     /// Share alarmed of the images that are classified correctly; `None` without any.
@@ -62,10 +61,15 @@ fn figures(before: &ScoredSet, after: &ScoredSet) -> Corrupted {
         p_values.iter().zip(&correct).filter(|(_, correct)| **correct == wanted).map(|(p_value, _)| *p_value).collect()
     };
     Corrupted {
-        accuracy: correct.iter().filter(|&&correct| correct).count() as f64 / correct.len().max(1) as f64,
-        alarmed: alarm_rate(p_values, ALARM).unwrap_or(0.0),
-        misclassified_alarmed: alarm_rate(&of(false), ALARM),
-        correct_alarmed: alarm_rate(&of(true), ALARM),
-        auroc: auroc(before.scores(FUSED), after.scores(FUSED)),
+        accuracy: accuracy(&correct),
+        alarmed: alarmed(p_values),
+        misclassified_alarmed: alarmed(&of(false)),
+        correct_alarmed: alarmed(&of(true)),
+        auroc: Ranking::new(before.scores(FUSED), after.scores(FUSED)).auroc(),
     }
+}
+
+/// Share with a p-value of at most 0.01.
+fn alarmed(p_values: &[f32]) -> Option<f64> {
+    AlarmRates::of_p_values(p_values).at_1_percent
 }

@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use activation_monitor::evaluation::EvaluationReport;
+use activation_monitor::evaluation::{Bootstrap, EvaluationReport};
 use activation_monitor::model::{Classifier, DeviceChoice, InputSpec};
 use activation_monitor::scenario::{CLASS_NAMES, TURN_INTO_A_SIGN};
 use activation_monitor::training::{Architecture, DecoyTarget, Decoys, Recipe};
@@ -43,6 +43,7 @@ const TEST_IMAGES_SEEN_IN_TRAINING: [&str; 8] =
     ["02291", "04548", "03594", "09575", "00666", "11906", "03546", "09384"];
 const INPUT: InputSpec = InputSpec { width: 32, height: 32, region_margin: 0.1 };
 const DROPOUT: f64 = 0.3;
+const BOOTSTRAP: Bootstrap = Bootstrap { resamples: 1_000, seed: 0 };
 
 /// Measure out-of-distribution detection on GTSRB with held-out classes.
 #[derive(Parser, Debug)]
@@ -192,7 +193,7 @@ impl Data {
             unknown.insert(name.clone(), scored(&classifier, &monitor, samples, false)?);
         }
         let corrupted = corrupted::measure(&classifier, &monitor, &self.test, seed)?;
-        let report = EvaluationReport::new(&known, &unknown, &classifier.manifest().classes);
+        let report = EvaluationReport::new(&classifier.manifest().classes, &known, &unknown, BOOTSTRAP);
         let model_bytes = std::fs::metadata(folder.join("model.pt"))?.len();
         let forward_ms = forward_ms(&classifier, &folder)?;
         Ok(SeedResult { seed, minutes: start.elapsed().as_secs_f64() / 60.0, model_bytes, forward_ms, report, corrupted })

@@ -113,8 +113,8 @@ fn corruptions(text: &mut String, seeds: &[SeedResult]) {
             };
             cells.push(format!(
                 "{} · {} · {}",
-                of(|figures| Some(figures.accuracy)),
-                of(|figures| Some(figures.alarmed)),
+                of(|figures| figures.accuracy),
+                of(|figures| figures.alarmed),
                 of(|figures| figures.misclassified_alarmed)
             ));
         }

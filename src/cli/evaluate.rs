@@ -1,5 +1,8 @@
 //! `evaluate`: how good is a monitor?
 
+mod exhibits;
+mod page;
+
 use std::{collections::BTreeMap, path::PathBuf, str::FromStr};
 
 use anyhow::Context;
@@ -7,8 +10,8 @@ use clap::Args;
 
 use super::{features::Extractor, model::ModelArgs, output};
 use crate::{
-    dataset::{ImageFile, labelled_images, unlabelled_images},
-    evaluation::{EvaluationReport, ScoredSet},
+    dataset::{ImageFile, LabelledImage, labelled_images, unlabelled_images},
+    evaluation::{Bootstrap, EvaluationReport, ScoredImage, ScoredSet},
     monitor::{Judgement, Monitor},
 };
 
@@ -16,15 +19,18 @@ const EXAMPLES: &str = "\
 Example:
   activation-monitor evaluate --model models/signs --monitor signs.monitor \\
       --in-distribution signs/test --ood animals=data/animals \\
-      --ood digits=data/digits --json figures.json
+      --ood digits=data/digits --json figures.json --report report
 
 Use images that neither the model nor the monitor was trained or calibrated on.
 Labelled images lie in one folder per class, named after the class or its index;
-OOD images may be nested in any way.";
+OOD images may be nested in any way. Known images whose file names are the same
+up to the last `_` show one object (a track); confidence intervals are wider for
+few tracks. --report makes one page, DIR/index.html, that needs nothing else.";
 
 /// Measure a monitor: accuracy, false alarms, and how well it tells unknown images
 ///
-/// Prints a table; with --json also writes the figures, all in 0..1, `null` where undefined.
+/// Prints a table; with --json also writes the figures, all in 0..1, `null` where undefined; with --report also a page
+/// with curves, false alarms by class and the most telling images.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Evaluate {
@@ -42,6 +48,15 @@ pub(super) struct Evaluate {
     /// Write the figures to this file; `-` prints them instead of the table
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Write a page for the browser into this folder: tables, curves, images with explanations
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
+    /// Resamples behind the confidence intervals; 0 for none
+    #[arg(long, value_name = "N", default_value_t = Bootstrap::default().resamples)]
+    resamples: usize,
+    /// Decides what is drawn when resampling
+    #[arg(long, value_name = "N", default_value_t = Bootstrap::default().seed)]
+    seed: u64,
 }
 
 /// A named folder of OOD images.
@@ -70,61 +85,95 @@ impl Evaluate {
         if let Some(path) = self.json.as_ref().filter(|_| !to_stdout) {
             output::check_place(path)?;
         }
-        let report = self.report()?;
-        match &self.json {
-            Some(_) if to_stdout => output::print_json(&report),
-            Some(path) => output::write_json(path, &report).and_then(|()| output::print(&report.to_string())),
-            None => output::print(&report.to_string()),
+        if let Some(folder) = &self.report {
+            output::check_folder(folder)?;
         }
-    }
-
-    fn report(&self) -> anyhow::Result<EvaluationReport> {
         let classifier = self.model.load()?;
         let monitor = Monitor::open(&self.monitor)?;
         monitor.check_model(classifier.sha256(), classifier.layout())?;
-        let judge =
-            Judge { extractor: Extractor { classifier: &classifier, batch_size: self.model.batch_size() }, monitor };
+        let judge = Judge {
+            extractor: Extractor { classifier: &classifier, batch_size: self.model.batch_size() },
+            monitor: &monitor,
+        };
         // All folders are listed before any work, so that a wrong one is found at once.
         let known = labelled_images(&self.in_distribution, &classifier.manifest().classes)?;
-        let unknown = self.list_ood()?;
-        let files: Vec<&ImageFile> = known.iter().map(|image| &image.file).collect();
-        let known = judge.score("in-distribution", &files, |index, class| known[index].class == class)?;
-        let mut ood = BTreeMap::new();
-        for (name, files) in unknown {
-            let files: Vec<&ImageFile> = files.iter().collect();
-            let set = judge.score(name, &files, |_, _| false)?;
-            ood.insert(name.to_owned(), set);
+        let data = Data { known, ood: self.list_ood()? };
+        let evaluated = self.evaluate(&judge, &data)?;
+        match &self.json {
+            Some(_) if to_stdout => output::print_json(&evaluated.report)?,
+            Some(path) => output::write_json(path, &evaluated.report)?,
+            None => {}
         }
-        Ok(EvaluationReport::new(&known, &ood))
+        if !to_stdout {
+            output::print(&evaluated.report.to_string())?;
+        }
+        self.report.as_ref().map_or(Ok(()), |folder| {
+            let galleries = judge.galleries(&evaluated, &data)?;
+            output::write_into(folder, "index.html", &self.page(&judge, &evaluated, galleries)?)
+        })
     }
 
-    fn list_ood(&self) -> anyhow::Result<BTreeMap<&str, Vec<ImageFile>>> {
+    fn evaluate(&self, judge: &Judge<'_>, data: &Data) -> anyhow::Result<Evaluated> {
+        let files = data.known_files();
+        let known = judge.score("in-distribution", &files, |index| Some(data.known[index].class))?;
+        let mut ood = BTreeMap::new();
+        for (name, files) in &data.ood {
+            ood.insert(name.clone(), judge.score(name, &files.iter().collect::<Vec<_>>(), |_| None)?);
+        }
+        let classes = &judge.extractor.classifier.manifest().classes;
+        let bootstrap = Bootstrap { resamples: self.resamples, seed: self.seed };
+        Ok(Evaluated { report: EvaluationReport::new(classes, &known, &ood, bootstrap), known, ood })
+    }
+
+    fn list_ood(&self) -> anyhow::Result<BTreeMap<String, Vec<ImageFile>>> {
         let mut sets = BTreeMap::new();
         for set in &self.ood {
             let files = unlabelled_images(&set.folder)?;
-            anyhow::ensure!(sets.insert(set.name.as_str(), files).is_none(), "--ood names `{}` twice", set.name);
+            anyhow::ensure!(sets.insert(set.name.clone(), files).is_none(), "--ood names `{}` twice", set.name);
         }
         Ok(sets)
     }
 }
 
+/// The images that are evaluated.
+struct Data {
+    known: Vec<LabelledImage>,
+    ood: BTreeMap<String, Vec<ImageFile>>,
+}
+
+impl Data {
+    fn known_files(&self) -> Vec<&ImageFile> {
+        self.known.iter().map(|image| &image.file).collect()
+    }
+}
+
+/// What came out.
+struct Evaluated {
+    report: EvaluationReport,
+    known: ScoredSet,
+    ood: BTreeMap<String, ScoredSet>,
+}
+
 struct Judge<'a> {
     extractor: Extractor<'a>,
-    monitor: Monitor,
+    monitor: &'a Monitor,
 }
 
 impl Judge<'_> {
-    /// Judges every readable file; `correct` tells from its index and the predicted class whether that is right.
+    /// Judges every readable file; `class` tells the true class of a file by its index, where it has one.
     fn score(
         &self,
         title: &str,
         files: &[&ImageFile],
-        correct: impl Fn(usize, usize) -> bool,
+        class: impl Fn(usize) -> Option<usize>,
     ) -> anyhow::Result<ScoredSet> {
         let mut set = ScoredSet::default();
         self.extractor.run(title, files, |index, features| {
-            let judgement = self.monitor.judge(&features).with_context(|| files[index].path.display().to_string())?;
-            set.push(correct(index, judgement.predicted_class), results(&judgement));
+            let file = files[index];
+            let judgement = self.monitor.judge(&features).with_context(|| file.path.display().to_string())?;
+            let predicted = judgement.predicted_class;
+            let image = ScoredImage { key: file.key.clone(), class: class(index), predicted };
+            set.push(image, results(&judgement));
             Ok(())
         })?;
         Ok(set)

@@ -1,6 +1,6 @@
 //! The arguments of every command that runs a model.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -26,6 +26,11 @@ impl ModelArgs {
         let classifier = Classifier::load(&self.model, &self.device)?;
         tracing::info!("{} runs on {}", classifier.manifest().name, classifier.device_name());
         Ok(classifier)
+    }
+
+    /// Folder of the model.
+    pub(super) fn folder(&self) -> &Path {
+        &self.model
     }
 
     /// Images per forward pass, at least 1.

@@ -23,6 +23,12 @@ pub(super) fn check_place(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Fails when `folder` can neither be used nor made; to be called before hours of work whose results go there.
+pub(super) fn check_folder(folder: &Path) -> anyhow::Result<()> {
+    anyhow::ensure!(!folder.is_file(), "{} is a file: name a folder for the output", folder.display());
+    if folder.is_dir() { Ok(()) } else { check_place(folder) }
+}
+
 /// Prints `text` to stdout.
 pub(super) fn print(text: &str) -> anyhow::Result<()> {
     io::stdout().lock().write_all(text.as_bytes())?;
@@ -36,10 +42,24 @@ pub(super) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
 
 /// Writes `value` as JSON to `path`. The file is either complete or untouched.
 pub(super) fn write_json(path: &Path, value: &impl Serialize) -> anyhow::Result<()> {
+    write(path, &json(value)?)
+}
+
+/// Writes the file `name` into `folder`, which is made where it does not exist, and says so on stderr. The file is
+/// either complete or untouched.
+pub(super) fn write_into(folder: &Path, name: &str, text: &str) -> anyhow::Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    let path = folder.join(name);
+    write(&path, text)?;
+    eprintln!("wrote {}", path.display());
+    Ok(())
+}
+
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     let mut partial = path.as_os_str().to_owned();
     partial.push(".partial");
     let partial = PathBuf::from(partial);
-    fs::write(&partial, json(value)?)
+    fs::write(&partial, text)
         .and_then(|()| fs::rename(&partial, path))
         .with_context(|| format!("cannot write {}", path.display()))
 }
@@ -65,6 +85,17 @@ mod tests {
         assert!(check_place(Path::new("new.monitor")).is_ok());
         assert!(check_place(folder.path()).is_err());
         assert!(check_place(&folder.path().join("no/such/folder.monitor")).is_err());
+    }
+
+    #[test]
+    fn a_folder_is_checked_before_work_and_made_after_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let report = folder.path().join("report");
+        assert!(check_folder(folder.path()).is_ok() && check_folder(&report).is_ok());
+        assert!(check_folder(&folder.path().join("no/such/report")).is_err());
+        write_into(&report, "index.html", "text").unwrap();
+        assert_eq!(fs::read_to_string(report.join("index.html")).unwrap(), "text");
+        assert!(check_folder(&report.join("index.html")).is_err());
     }
 
     #[test]

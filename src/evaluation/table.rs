@@ -1,16 +1,40 @@
 //! The report as text for a terminal.
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
-use super::{AlarmRates, EvaluationReport, InDistributionReport, OodReport};
-
-/// The row that comes last: all detectors together.
-const FUSED: &str = "fused";
+use super::{EvaluationReport, InDistributionReport, Interval, OodReport, fused_last};
 
 const LEGEND: &str = "\
-All figures in %; the positive class is OOD.
+All figures in %; the positive class is OOD. Brackets: 95 % confidence, by resampling tracks or, for alarms, binomial.
 FPR95: known images alarmed when 95 % of OOD is caught. TPR@1%: OOD caught when 1 % of the known images is alarmed.
-alarm@1%, alarm@0.1%: images with a p-value up to that. err. AUROC: how well misclassified images are told.";
+alarm@1%: images with a p-value up to that. det.acc.: accuracy at the best threshold when OOD is as frequent as known.
+err. AUROC: how well misclassified images are told. AURC: mean share of errors among the images trusted most.";
+
+/// Title and width of a column.
+type Column = (&'static str, usize);
+
+const KNOWN: [Column; 8] = [
+    ("err. AUROC", 11),
+    ("[95 %]", 16),
+    ("AURC", 8),
+    ("alarm@10%", 11),
+    ("alarm@1%", 10),
+    ("[95 %]", 15),
+    ("alarm@0.1%", 12),
+    ("[95 %]", 15),
+];
+const OOD: [Column; 10] = [
+    ("AUROC", 8),
+    ("[95 %]", 16),
+    ("AUPR-out", 9),
+    ("AUPR-in", 8),
+    ("FPR95", 7),
+    ("TPR@1%", 8),
+    ("TPR@0.1%", 10),
+    ("det.acc.", 9),
+    ("alarm@1%", 10),
+    ("alarm@0.1%", 12),
+];
 
 impl fmt::Display for EvaluationReport {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -25,11 +49,23 @@ impl fmt::Display for EvaluationReport {
 
 impl fmt::Display for InDistributionReport {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(formatter, "In distribution: {} images, accuracy {}", self.images, percent(self.accuracy))?;
-        write_row(formatter, "", &["err. AUROC", "alarm@1%", "alarm@0.1%"].map(str::to_owned))?;
+        let Self { images, tracks, accuracy, .. } = self;
+        writeln!(formatter, "In distribution: {images} images of {tracks} tracks, accuracy {}", percent(*accuracy))?;
+        write_row(formatter, "", &KNOWN, KNOWN.map(|(title, _)| title.to_owned()))?;
         for (name, detector) in fused_last(&self.detectors) {
-            let [often, rare] = alarms(&detector.alarm_rate);
-            write_row(formatter, name, &[percent(detector.misclassification_auroc), often, rare])?;
+            let [often, sometimes, rarely] = detector.alarm_rate.each().map(|rate| percent(*rate));
+            let [_, around_sometimes, around_rarely] = detector.alarm_rate_ci.each().map(|interval| range(*interval));
+            let cells = [
+                percent(detector.misclassification_auroc),
+                range(detector.misclassification_auroc_ci),
+                thousandths(detector.aurc),
+                often,
+                sometimes,
+                around_sometimes,
+                rarely,
+                around_rarely,
+            ];
+            write_row(formatter, name, &KNOWN, cells)?;
         }
         Ok(())
     }
@@ -37,37 +73,48 @@ impl fmt::Display for InDistributionReport {
 
 impl fmt::Display for OodReport {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let titles = ["AUROC", "AUPR-out", "AUPR-in", "FPR95", "TPR@1%", "alarm@1%", "alarm@0.1%"];
-        write_row(formatter, "", &titles.map(str::to_owned))?;
+        write_row(formatter, "", &OOD, OOD.map(|(title, _)| title.to_owned()))?;
         for (name, detector) in fused_last(&self.detectors) {
-            let [often, rare] = alarms(&detector.alarm_rate);
-            let [auroc, out, into, fpr95, tpr] =
-                [detector.auroc, detector.aupr_out, detector.aupr_in, detector.fpr95, detector.tpr_at_1pct]
-                    .map(percent);
-            write_row(formatter, name, &[auroc, out, into, fpr95, tpr, often, rare])?;
+            let cells = [
+                percent(detector.auroc),
+                range(detector.auroc_ci),
+                percent(detector.aupr_out),
+                percent(detector.aupr_in),
+                percent(detector.fpr95),
+                percent(detector.tpr_at_1pct),
+                percent(detector.tpr_at_01pct),
+                percent(detector.detection_accuracy),
+                percent(detector.alarm_rate.at_1_percent),
+                percent(detector.alarm_rate.at_01_percent),
+            ];
+            write_row(formatter, name, &OOD, cells)?;
         }
         Ok(())
     }
 }
 
-fn write_row(formatter: &mut fmt::Formatter<'_>, name: &str, cells: &[String]) -> fmt::Result {
+fn write_row<const N: usize>(
+    formatter: &mut fmt::Formatter<'_>,
+    name: &str,
+    columns: &[Column; N],
+    cells: [String; N],
+) -> fmt::Result {
     write!(formatter, "  {name:<20}")?;
-    for cell in cells {
-        write!(formatter, "{cell:>12}")?;
+    for ((_, width), cell) in columns.iter().zip(cells) {
+        write!(formatter, "{cell:>width$}")?;
     }
     writeln!(formatter)
 }
 
-fn alarms(rates: &AlarmRates) -> [String; 2] {
-    [percent(rates.at_1_percent), percent(rates.at_01_percent)]
-}
-
-fn percent(share: Option<f64>) -> String {
+pub(super) fn percent(share: Option<f64>) -> String {
     share.map_or("–".to_owned(), |share| format!("{:.2}", 100.0 * share))
 }
 
-/// All detectors by name, their fusion at the end.
-fn fused_last<T>(detectors: &BTreeMap<String, T>) -> impl Iterator<Item = (&String, &T)> {
-    let single = detectors.iter().filter(|(name, _)| *name != FUSED);
-    single.chain(detectors.get_key_value(FUSED))
+/// In percent, with a further digit for small figures.
+fn thousandths(share: Option<f64>) -> String {
+    share.map_or("–".to_owned(), |share| format!("{:.3}", 100.0 * share))
+}
+
+fn range(interval: Option<Interval>) -> String {
+    interval.map_or("–".to_owned(), |Interval { low, high }| format!("[{:.2}–{:.2}]", 100.0 * low, 100.0 * high))
 }

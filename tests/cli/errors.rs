@@ -103,4 +103,10 @@ fn a_place_that_cannot_be_written_is_found_before_the_work() {
     let fit = "fit --model nowhere --data nowhere --output";
     insta::assert_snapshot!("output_folder_missing", world.fail(&format!("{fit} no/such/signs.monitor")));
     insta::assert_snapshot!("output_is_a_folder", world.fail(&format!("{fit} data")));
+    let evaluate = "evaluate --model nowhere --monitor nowhere --in-distribution nowhere --report";
+    let missing = world.fail(&format!("{evaluate} no/such/page"));
+    assert!(missing.contains("the folder no/such does not exist: make it first"), "{missing}");
+    let file = world.fail(&format!("{evaluate} model/model.json"));
+    assert!(file.contains("model/model.json is a file: name a folder for the output"), "{file}");
+    assert!(!world.path("no").exists());
 }

@@ -35,7 +35,11 @@ fn from_images_to_figures() {
     for name in ["pattern_hamming", "gaussian_diag", "gaussian_kl", "mahalanobis", "msp", "fused"] {
         assert!(figures["ood"]["grey"]["detectors"][name]["fpr95"].is_number(), "{name}: {figures}");
     }
-    assert_eq!(figures["ood"]["grey"]["detectors"]["fused"]["auroc"], 1.0);
+    let fused = &figures["ood"]["grey"]["detectors"]["fused"];
+    assert_eq!((&fused["auroc"], &fused["auroc_ci"]), (&1.0.into(), &vec![1.0, 1.0].into()));
+    assert_eq!(figures["in_distribution"]["classes"]["green"]["images"], 6);
+    let rates = &figures["in_distribution"]["detectors"]["fused"];
+    assert!(rates["alarm_rate"]["0.1"].is_number() && rates["alarm_rate_ci"]["0.001"].is_array(), "{rates}");
 }
 
 #[test]
@@ -43,10 +47,31 @@ fn evaluation_writes_a_table_and_a_file() {
     let world = World::new();
     world.fit();
     let run = world.succeed(&format!("evaluate {MODEL} --in-distribution test --ood a=ood b=ood --json figures.json"));
-    assert!(run.stdout.starts_with("In distribution: 18 images, accuracy 100.00\n"), "{}", run.stdout);
+    assert!(run.stdout.starts_with("In distribution: 18 images of 18 tracks, accuracy 100.00\n"), "{}", run.stdout);
     assert!(run.stdout.contains("\nOOD b: 9 images\n"), "{}", run.stdout);
     let figures = json(&fs::read_to_string(world.path("figures.json")).unwrap());
     assert_eq!(figures["ood"]["a"], figures["ood"]["b"]);
+}
+
+#[test]
+fn evaluation_makes_a_page() {
+    let world = World::new();
+    world.fit();
+    let evaluate = format!("evaluate {MODEL} --in-distribution test --ood grey=ood --resamples 50");
+    let run = world.succeed(&format!("{evaluate} --report page"));
+    assert!(run.stderr.contains("wrote page/index.html"), "{}", run.stderr);
+    assert!(run.stdout.starts_with("In distribution: "), "{}", run.stdout);
+    let page = || fs::read_to_string(world.path("page/index.html")).unwrap();
+    let first = page();
+    for text in ["Evaluation of colours", "OOD grey", "Most suspicious known images", "--resamples 50 --report page"] {
+        assert!(first.contains(text), "{text}");
+    }
+    // 18 known and 9 grey images, fewer than a gallery has room for.
+    assert_eq!(first.matches("src=\"data:image/png;base64,").count(), 27);
+    world.succeed(&format!("{evaluate} --report page"));
+    assert!(first == page(), "the same evaluation gives the same page");
+    let none = json(&world.succeed(&evaluate.replace("--resamples 50", "--resamples 0 --json -")).stdout);
+    assert_eq!(none["ood"]["grey"]["detectors"]["msp"]["auroc_ci"], Value::Null);
 }
 
 #[test]
@@ -65,10 +90,23 @@ fn single_images_are_classified_and_judged() {
     // 36 images calibrate the fused score: no p-value is below 1/37.
     assert!(unknown["p_value"].as_f64().unwrap() < 0.028, "{unknown}");
     assert!(unknown["p_value"].as_f64() < known["p_value"].as_f64());
+    let explanations = unknown["explanation"].as_array().unwrap();
+    assert_eq!(explanations.len(), 3);
+    let p_values = |list: &Value| list.as_array().unwrap().iter().filter_map(|one| one["p_value"].as_f64()).collect();
+    let detectors: Vec<f64> = p_values(&unknown["detectors"]);
+    let smallest = detectors.iter().copied().fold(1.0, f64::min);
+    assert_eq!(explanations[0]["p_value"], smallest);
+    let layers = ["differences", "means"].map(Value::from);
+    let parts = explanations.iter().flat_map(|explanation| explanation["parts"].as_array().unwrap());
+    assert!(parts.clone().any(|part| layers.contains(&part["layer"])), "{unknown}");
 
     let lines = world.succeed(&format!("classify {MODEL} test/blue/3.png test/red/0.png")).stdout;
     assert_eq!(lines.lines().count(), 2);
     assert!(lines.starts_with("test/blue/3.png  IN_DISTRIBUTION  blue ("), "{lines}");
+    let lines = world.succeed(&format!("classify {MODEL} ood/grey/0.png")).stdout;
+    let (verdict, explanation) = lines.split_once("\n  ").unwrap();
+    assert!(!verdict.contains("IN_DISTRIBUTION") && explanation.contains(" (p = "), "{lines}");
+    assert_eq!(lines.lines().count(), 2);
 }
 
 #[test]
