@@ -4,5 +4,6 @@
 #![allow(dead_code)]
 
 pub mod features;
+pub mod markdown;
 pub mod samples;
 pub mod train;
