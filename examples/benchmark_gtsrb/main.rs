@@ -109,13 +109,20 @@ impl Variant {
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     std::fs::create_dir_all(&arguments.work)?;
-    let missing: Vec<u64> =
-        arguments.seeds.iter().copied().filter(|&seed| !result_file(&arguments, arguments.variant, seed).exists()).collect();
+    let missing: Vec<u64> = arguments
+        .seeds
+        .iter()
+        .copied()
+        .filter(|&seed| !result_file(&arguments, arguments.variant, seed).exists())
+        .collect();
     if !missing.is_empty() {
         let data = Data::load(&arguments)?;
         for seed in missing {
             let result = data.measure(&arguments, seed)?;
-            std::fs::write(result_file(&arguments, arguments.variant, seed), serde_json::to_string_pretty(&result)? + "\n")?;
+            std::fs::write(
+                result_file(&arguments, arguments.variant, seed),
+                serde_json::to_string_pretty(&result)? + "\n",
+            )?;
         }
     }
     report(&arguments)
@@ -163,7 +170,9 @@ impl Data {
         println!("reading images");
         let known = load_samples(&arguments.data, &classes)?.into_iter().filter_map(of_known_class).collect();
         let mut test = load_samples(&arguments.test, &classes)?;
-        test.retain(|sample| !TEST_IMAGES_SEEN_IN_TRAINING.iter().any(|name| sample.key.ends_with(&format!("/{name}.png"))));
+        test.retain(|sample| {
+            !TEST_IMAGES_SEEN_IN_TRAINING.iter().any(|name| sample.key.ends_with(&format!("/{name}.png")))
+        });
         let near = test.iter().filter(|sample| HELD_OUT_CLASSES.contains(&sample.class)).cloned().collect();
         let unknown = BTreeMap::from([
             ("near".to_owned(), near),
@@ -196,7 +205,14 @@ impl Data {
         let report = EvaluationReport::new(&classifier.manifest().classes, &known, &unknown, BOOTSTRAP);
         let model_bytes = std::fs::metadata(folder.join("model.pt"))?.len();
         let forward_ms = forward_ms(&classifier, &folder)?;
-        Ok(SeedResult { seed, minutes: start.elapsed().as_secs_f64() / 60.0, model_bytes, forward_ms, report, corrupted })
+        Ok(SeedResult {
+            seed,
+            minutes: start.elapsed().as_secs_f64() / 60.0,
+            model_bytes,
+            forward_ms,
+            report,
+            corrupted,
+        })
     }
 }
 

@@ -33,7 +33,10 @@ pub fn folder(folder: &Path) -> Result<Vec<Sample>> {
 /// The first test images of Fashion-MNIST.
 pub fn fashion(folder: &Path) -> Result<Vec<Sample>> {
     let images = read_idx_images(&folder.join("t10k-images-idx3-ubyte.gz"))?.into_iter().take(FASHION_IMAGES);
-    Ok(images.enumerate().map(|(index, image)| sample(index.to_string(), DynamicImage::from(image).into_rgb8())).collect())
+    Ok(images
+        .enumerate()
+        .map(|(index, image)| sample(index.to_string(), DynamicImage::from(image).into_rgb8()))
+        .collect())
 }
 
 /// Uniform noise.

@@ -35,10 +35,8 @@ fn introduction(text: &mut String, seeds: &[SeedResult], steps: usize) {
     let accuracy = summary(seeds, |result| result.report.in_distribution.accuracy);
     let minutes = summary(seeds, |result| Some(result.minutes / 100.0));
     let report = &seeds[0].report;
-    let sizes: Vec<String> = SETS
-        .iter()
-        .filter_map(|(name, title)| Some(format!("{} {title}", report.ood.get(*name)?.images)))
-        .collect();
+    let sizes: Vec<String> =
+        SETS.iter().filter_map(|(name, title)| Some(format!("{} {title}", report.ood.get(*name)?.images))).collect();
     let _ = write!(
         text,
         "Made by\n\n```sh\ncargo run --release --example benchmark_gtsrb -- --data gtsrb/train --test gtsrb/test --cifar cifar10 \\\n    \
@@ -68,14 +66,17 @@ fn detectors(text: &mut String, seeds: &[SeedResult]) {
             };
             cells.push(format!("{} / {}", figure(|detector| detector.auroc), figure(|detector| detector.fpr95)));
         }
-        cells.push(summary(seeds, |result| result.report.in_distribution.detectors.get(&name)?.misclassification_auroc));
+        cells
+            .push(summary(seeds, |result| result.report.in_distribution.detectors.get(&name)?.misclassification_auroc));
         row(text, cells.into_iter());
     }
     text.push('\n');
 }
 
 fn alarm_rates(text: &mut String, seeds: &[SeedResult]) {
-    text.push_str("Realised false-alarm rates on the known classes at nominal rates, and what is caught at p ≤ 0.01:\n\n");
+    text.push_str(
+        "Realised false-alarm rates on the known classes at nominal rates, and what is caught at p ≤ 0.01:\n\n",
+    );
     let titles = ["detector", "at 10 %", "at 1 %", "at 0.1 %"];
     let caught = SETS.map(|(_, title)| format!("{title} caught"));
     row(text, titles.into_iter().map(str::to_owned).chain(caught));
@@ -133,7 +134,8 @@ fn variants(text: &mut String, results: &BTreeMap<&str, Vec<SeedResult>>) {
          about them, that they are a class of their own (`--variant class`), or nothing (`--variant none`). Fused detectors, AUROC / FPR95 in \
          %:\n\n",
     );
-    let titles = ["decoys", "seeds", "accuracy"].into_iter().chain(SETS.map(|(_, title)| title)).chain(["misclassified"]);
+    let titles =
+        ["decoys", "seeds", "accuracy"].into_iter().chain(SETS.map(|(_, title)| title)).chain(["misclassified"]);
     row(text, titles.map(str::to_owned));
     row(text, (0..SETS.len() + 4).map(|_| "---".to_owned()));
     for (variant, seeds) in results {
@@ -145,7 +147,8 @@ fn variants(text: &mut String, results: &BTreeMap<&str, Vec<SeedResult>>) {
             };
             cells.push(format!("{} / {}", figure(|detector| detector.auroc), figure(|detector| detector.fpr95)));
         }
-        cells.push(summary(seeds, |result| result.report.in_distribution.detectors.get(FUSED)?.misclassification_auroc));
+        cells
+            .push(summary(seeds, |result| result.report.in_distribution.detectors.get(FUSED)?.misclassification_auroc));
         row(text, cells.into_iter());
     }
     text.push('\n');

@@ -2,7 +2,7 @@
 
 use ndarray::{ArrayView1, ArrayView2};
 
-use super::bits::{MAX_WIDTH, check_width};
+use super::bits::check_width;
 use super::{Pattern, PatternError};
 use crate::storage::{Slab, StorageError, TensorReader, TensorWriter};
 
@@ -27,7 +27,7 @@ pub struct Binarizer {
 
 impl Binarizer {
     /// Learns thresholds from `N×D` finite activations. Neurons that hardly vary are dropped. When the rest would need more
-    /// than `max_bits` (1 to [`MAX_WIDTH`]), those are kept whose `relevance` (one number per neuron) is largest.
+    /// than `max_bits` (1 to [`super::MAX_WIDTH`]), those are kept whose `relevance` (one number per neuron) is largest.
     ///
     /// # Errors
     /// [`PatternError`] when there is no activation or no neuron varies.
@@ -138,6 +138,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::pattern::MAX_WIDTH;
 
     fn fit(activations: ArrayView2<'_, f32>) -> Result<Binarizer, PatternError> {
         Binarizer::fit(activations, &vec![0.0; activations.ncols()], MAX_WIDTH)

@@ -1,4 +1,4 @@
-//! Drawn traffic signs, and a drive past them that is recorded as a rosbag2 with its ground truth.
+//! Drawn traffic signs, and a drive past them that is recorded as a rosbag2 with its ground truth; triangles over digits.
 //!
 //! A sign is a vector drawing that is warped into a picture with the variations a camera sees. Training crops
 //! ([`draw_training_sign`]) and the frames of the drive share drawings and variations, so that a normal sign of the drive is in
@@ -15,6 +15,7 @@ mod sprite;
 mod synthesize;
 mod texture;
 mod training;
+mod triangle;
 
 pub use drive::{Anomaly, Drive, DriveSettings, SeenSign};
 pub use sign::{CLASS_NAMES, ForeignSign, TURN_INTO_A_SIGN};
@@ -23,3 +24,4 @@ pub use synthesize::{
     synthesize,
 };
 pub use training::draw_training_sign;
+pub use triangle::draw_triangle;

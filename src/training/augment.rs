@@ -24,14 +24,6 @@ pub struct Augmentation {
     pub colour: f64,
     /// Largest standard deviation of the added noise.
     pub noise: f64,
-    /// Share of the images that are darkened, as at dusk or against the light, 0..1.
-    pub dark_share: f64,
-    /// Largest darkening, as −ln of the factor; uniform from 0.
-    pub darkening: f64,
-    /// Share of the images that are blurred as if they were seen from farther away, 0..1.
-    pub far_share: f64,
-    /// Smallest size of such an image as a share of its side; uniform up to twice that.
-    pub far_size: f64,
 }
 
 impl Default for Augmentation {
@@ -45,10 +37,6 @@ impl Default for Augmentation {
             brightness: 0.08,
             colour: 0.06,
             noise: 0.03,
-            dark_share: 0.3,
-            darkening: 2.0,
-            far_share: 0.15,
-            far_size: 0.35,
         }
     }
 }
@@ -57,7 +45,7 @@ impl Augmentation {
     /// Varies a batch of `N×3×H×W` images in 0..1; the result is clamped to 0..1.
     pub fn apply(&self, images: &Tensor) -> Tensor {
         let moved = self.warp(images);
-        self.recolour(&self.move_away(&moved))
+        self.recolour(&moved)
     }
 
     fn warp(&self, images: &Tensor) -> Tensor {
@@ -79,28 +67,6 @@ impl Augmentation {
         images.grid_sampler(&grid, BILINEAR, REPEAT_BORDER, false)
     }
 
-    /// Shrinks some of the images and enlarges them again.
-    fn move_away(&self, images: &Tensor) -> Tensor {
-        let size = images.size();
-        let share = self.far_size * (1.0 + rand_unit());
-        let smaller = [size[2], size[3]].map(|length| ((length as f64 * share) as i64).clamp(1, length));
-        let far = images.internal_upsample_bilinear2d_aa(smaller, false, None, None).upsample_bilinear2d(
-            [size[2], size[3]],
-            false,
-            None,
-            None,
-        );
-        let chosen = Tensor::rand([size[0], 1, 1, 1], (Kind::Float, Device::Cpu)).lt(self.far_share);
-        far.where_self(&chosen, images)
-    }
-
-    /// One factor per image, most of them 1.
-    fn darkness(&self, batch: i64) -> Tensor {
-        let random = || Tensor::rand([batch, 1, 1, 1], (Kind::Float, Device::Cpu));
-        let factor = (random() * -self.darkening).exp();
-        factor.where_self(&random().lt(self.dark_share), &Tensor::ones([batch, 1, 1, 1], (Kind::Float, Device::Cpu)))
-    }
-
     fn recolour(&self, images: &Tensor) -> Tensor {
         let batch = images.size()[0];
         let factor = (normal(&[batch, 1, 1, 1]) * self.contrast).exp();
@@ -108,15 +74,8 @@ impl Augmentation {
         let offset = normal(&[batch, 1, 1, 1]) * self.brightness;
         let noise_level = Tensor::rand([batch, 1, 1, 1], (Kind::Float, Device::Cpu)) * self.noise;
         let noise = images.randn_like() * noise_level;
-        // Less light also means less stray light and, in absolute terms, less noise.
-        let dark = self.darkness(batch);
-        (images * &dark * factor * colour + (offset + noise) * dark.sqrt()).clamp(0.0, 1.0)
+        (images * factor * colour + offset + noise).clamp(0.0, 1.0)
     }
-}
-
-/// One number in 0..1.
-fn rand_unit() -> f64 {
-    Tensor::rand([1], (Kind::Double, Device::Cpu)).double_value(&[0])
 }
 
 fn uniform(batch: i64, half_range: f64) -> Tensor {

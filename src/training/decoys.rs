@@ -56,7 +56,7 @@ pub enum DecoyKind {
     Turned,
     /// A corner fills the whole image.
     Corner,
-    /// Red, green and blue are exchanged.
+    /// Red, green and blue are exchanged; not for grey images.
     Recoloured,
     /// Its spectrum with random phases: texture without shape.
     Scrambled,
@@ -185,11 +185,14 @@ fn corner(images: &Tensor, rng: &mut impl Rng) -> Tensor {
     images.narrow(2, top, high).narrow(3, left, wide).upsample_bilinear2d([height, width], false, None, None)
 }
 
-/// Exchanges the colour channels.
+/// Exchanges the colour channels of the images that have colours; a grey one would stay what it is.
 fn recoloured(images: &Tensor, rng: &mut impl Rng) -> Tensor {
     const ORDERS: [[i64; 3]; 5] = [[0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+    const GREY_LEVEL: f64 = 1.0 / 255.0;
     let order = ORDERS.choose(rng).unwrap_or(&ORDERS[0]);
-    images.index_select(1, &Tensor::from_slice(order))
+    let exchanged = images.index_select(1, &Tensor::from_slice(order));
+    let change = (&exchanged - images).abs().amax([1i64, 2, 3].as_slice(), false);
+    rows(&exchanged, &change.gt(GREY_LEVEL))
 }
 
 /// Keeps the amplitudes of the two-dimensional spectrum of every channel and draws phases, the same for all channels.
@@ -226,6 +229,11 @@ mod tests {
         let quarters = Tensor::from_slice(&[0.0f32, 0.1, 0.2, 0.3]).view([1, 1, 2, 2]);
         let numbers = Tensor::arange(count, (Kind::Float, Device::Cpu)).view([-1, 1, 1, 1]);
         (numbers + quarters).expand([count, 3, 2, 2], false).upsample_nearest2d([4, 4], None, None)
+    }
+
+    /// The images with channels of different brightness.
+    fn coloured(images: &Tensor) -> Tensor {
+        images * Tensor::from_slice(&[1.0f32, 0.7, 0.5]).view([1, 3, 1, 1])
     }
 
     #[test]
@@ -286,10 +294,17 @@ mod tests {
 
     #[test]
     fn colours_change_places() {
-        let original = Tensor::arange(3, (Kind::Float, Device::Cpu)).view([1, 3, 1, 1]).expand([2, 3, 4, 4], false);
+        let original = coloured(&Tensor::ones([2, 3, 4, 4], (Kind::Float, Device::Cpu)));
         let other = recoloured(&original, &mut ChaCha8Rng::seed_from_u64(6));
+        assert_eq!(other.size(), original.size());
         assert!(bool::try_from(other.not_equal_tensor(&original).any()).unwrap());
-        assert_eq!(other.sum(Kind::Double).double_value(&[]), original.sum(Kind::Double).double_value(&[]));
+        assert!((other.sum(Kind::Double) - original.sum(Kind::Double)).double_value(&[]).abs() < 1e-4);
+    }
+
+    #[test]
+    fn a_grey_image_is_not_recoloured() {
+        let mixed = Tensor::cat(&[images(2), coloured(&images(1))], 0);
+        assert_eq!(recoloured(&mixed, &mut ChaCha8Rng::seed_from_u64(7)).size(), [1, 3, 4, 4]);
     }
 
     #[test]
@@ -317,7 +332,7 @@ mod tests {
     #[test]
     fn a_batch_gives_some_of_every_kind() {
         let labels = Tensor::arange(9, (Kind::Int64, Device::Cpu));
-        let images = images(9).upsample_nearest2d([16, 16], None, None) / 10.0;
+        let images = coloured(&images(9).upsample_nearest2d([16, 16], None, None)) / 10.0;
         let all = decoys(vec![true; 9]).make(&images, &labels, &mut ChaCha8Rng::seed_from_u64(3));
         assert_eq!(all.size(), [16, 3, 16, 16]);
         let small = decoys(vec![true; 9]).make(
