@@ -371,7 +371,8 @@ impl Report {
              drawn over them, triangles alone, and clothes. It never saw any of these before, and nothing was tuned on them. \
              All rates are in %.\n\n\
              What the network takes the images for; *right*: the digit in the image or beneath the triangle; *believed*: \
-             softmax of {BELIEVED} or more, as a classifier without a monitor would believe.\n\n{}\n\
+             softmax of {BELIEVED} or more, what would pass without a monitor (the network is \
+             trained with decoys, which are meant to make it less sure of itself than a plain one).\n\n{}\n\
              How well each detector tells the images from clean test digits: AUROC / FPR95 / share alarmed at p ≤ 0.01.\n\n{}\n\
              False alarms on clean test digits at three nominal rates.\n\n{}\n\
              Training took {training:.0} s, fitting {fitting:.0} s, judging {judging:.0} s. Made by\n\n```text\n{}\n```\n",
