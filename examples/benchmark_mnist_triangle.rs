@@ -21,7 +21,7 @@ use activation_monitor::evaluation::{AlarmRates, Bootstrap, EvaluationReport, Oo
 use activation_monitor::model::{Classifier, DeviceChoice, InputSpec};
 use activation_monitor::monitor::{FUSED, Judgement, Monitor};
 use activation_monitor::scenario::draw_triangle;
-use activation_monitor::training::{Architecture, Augmentation, DecoyTarget, Decoys, Recipe};
+use activation_monitor::training::{Architecture, Augmentation, DecoyKind, DecoyTarget, Decoys, Recipe};
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use image::{GrayImage, Luma, RgbImage, imageops};
@@ -176,7 +176,8 @@ fn trained(arguments: &Arguments, training: &[Sample]) -> Result<Classifier> {
 fn plan(arguments: &Arguments) -> Plan {
     let turns = (0..CLASSES.len()).map(|class| TURN_INTO_SOMETHING_ELSE.contains(&class)).collect();
     let Arguments { steps, members, decoys: per_step, decoy_weight: weight, seed, .. } = *arguments;
-    let decoys = Decoys { per_step, weight, target: DecoyTarget::Undecided, turns };
+    let kinds = DecoyKind::STROKES.to_vec();
+    let decoys = Decoys { kinds, per_step, weight, target: DecoyTarget::Undecided, turns };
     let augmentation = Augmentation {
         rotation_degrees: 10.0,
         scale: 0.1,
@@ -258,10 +259,7 @@ impl Judged<'_> {
             predicted: judgement.predicted_class,
         };
         let results = judgement.detectors.iter().chain([&judgement.fused]);
-        self.scored.push(
-            image,
-            results.map(|result| (result.name, result.score, result.p_value)),
-        );
+        self.scored.push(image, results.map(|result| (result.name, result.score, result.p_value)));
         self.predicted[judgement.predicted_class] += 1;
         self.believed += usize::from(features.softmax().iter().any(|&probability| probability >= BELIEVED));
     }
@@ -324,7 +322,8 @@ impl Report {
         let (known, ood) = (&judged[0].scored, &judged[1..]);
         let classes = CLASSES.map(str::to_owned);
         let unknown = ood.iter().map(|judged| (judged.set.name.to_owned(), judged.scored.clone())).collect();
-        let alarms = known.detectors().iter().map(|(name, scores)| (name.clone(), AlarmRates::of_p_values(&scores.p_values)));
+        let alarms =
+            known.detectors().iter().map(|(name, scores)| (name.clone(), AlarmRates::of_p_values(&scores.p_values)));
         Self {
             command: command(arguments),
             training_images: images.0,

@@ -122,7 +122,7 @@ fn decoy_recipe(arguments: &Arguments) -> Option<Decoys> {
     let turns = (0..CLASS_NAMES.len()).map(|class| !TURN_INTO_A_SIGN.contains(&class)).collect();
     let target = if arguments.decoy { DecoyTarget::Class(CLASS_NAMES.len()) } else { DecoyTarget::Undecided };
     let Arguments { decoys: per_step, decoy_weight: weight, .. } = *arguments;
-    (per_step > 0).then_some(Decoys { per_step, weight, target, turns })
+    (per_step > 0).then_some(Decoys { per_step, weight, target, turns, ..Decoys::default() })
 }
 
 /// The images of the data folder and the drawn signs.

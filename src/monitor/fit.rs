@@ -158,14 +158,14 @@ struct Scored<'a> {
 impl<'a> Scored<'a> {
     fn new(detectors: &[Box<dyn Detector>], bank: &'a FeatureBank, conditioning: Conditioning) -> Self {
         let features: Vec<Features> = (0..bank.len()).map(|row| bank.features(row)).collect();
-        let scores = |detector: &Box<dyn Detector>| {
+        let scores = |detector: &dyn Detector| {
             let scores = features.par_iter().map(|features| super::judge::bounded(detector.score(features)));
             (detector.kind().family(), scores.collect())
         };
         let keys = bank.keys().iter().zip(&features);
         Self {
             images: keys.map(|(key, features)| (group_of(key), features.predicted_class())).collect(),
-            detectors: detectors.iter().map(scores).collect(),
+            detectors: detectors.iter().map(|detector| scores(detector.as_ref())).collect(),
             conditioning,
         }
     }

@@ -18,6 +18,8 @@ use tch::{Kind, Tensor};
 pub struct Decoys {
     /// Number per step, about the same of each kind.
     pub per_step: i64,
+    /// What they are made by.
+    pub kinds: Vec<DecoyKind>,
     /// Weight of their loss; 0.5 in the paper.
     pub weight: f64,
     /// What the network is to answer.
@@ -28,9 +30,15 @@ pub struct Decoys {
 }
 
 impl Default for Decoys {
-    /// Half as many decoys as images, about which the network is to be undecided. No class can be turned.
+    /// 64 per step of all kinds for photographs, about which the network is to be undecided. No class can be turned.
     fn default() -> Self {
-        Self { per_step: 64, weight: 0.3, target: DecoyTarget::Undecided, turns: Vec::new() }
+        Self {
+            kinds: DecoyKind::PHOTOGRAPHS.to_vec(),
+            per_step: 64,
+            weight: 0.3,
+            target: DecoyTarget::Undecided,
+            turns: Vec::new(),
+        }
     }
 }
 
@@ -62,11 +70,13 @@ pub enum DecoyKind {
     Scrambled,
     /// Blends into an image of another class along random borders.
     Blended,
+    /// Lies over an image of another class, the brighter of both in every place.
+    Overlaid,
 }
 
 impl DecoyKind {
-    /// All kinds.
-    pub const ALL: [Self; 8] = [
+    /// Kinds for coloured photographs of one object.
+    pub const PHOTOGRAPHS: [Self; 8] = [
         Self::Jigsaw,
         Self::Patchwork,
         Self::Covered,
@@ -75,6 +85,18 @@ impl DecoyKind {
         Self::Recoloured,
         Self::Scrambled,
         Self::Blended,
+    ];
+
+    /// Kinds for bright strokes on black, where colours cannot be exchanged.
+    pub const STROKES: [Self; 8] = [
+        Self::Jigsaw,
+        Self::Patchwork,
+        Self::Covered,
+        Self::Turned,
+        Self::Corner,
+        Self::Scrambled,
+        Self::Blended,
+        Self::Overlaid,
     ];
 }
 
@@ -96,8 +118,8 @@ impl Decoys {
     /// other images where the batch is large enough.
     pub fn make(&self, images: &Tensor, labels: &Tensor, rng: &mut impl Rng) -> Tensor {
         let length = images.size()[0];
-        let count = (self.per_step / DecoyKind::ALL.len() as i64).min(length);
-        let decoys = (0..).zip(DecoyKind::ALL).map(|(index, kind)| {
+        let count = (self.per_step / self.kinds.len().max(1) as i64).min(length);
+        let decoys = (0..).zip(&self.kinds).map(|(index, &kind)| {
             let first = index * count % (length - count + 1);
             self.one_kind(kind, &images.narrow(0, first, count), &labels.narrow(0, first, count), rng)
         });
@@ -114,6 +136,7 @@ impl Decoys {
             DecoyKind::Recoloured => recoloured(images, rng),
             DecoyKind::Scrambled => scrambled(images),
             DecoyKind::Blended => with_others(images, labels, blended),
+            DecoyKind::Overlaid => with_others(images, labels, Tensor::maximum),
         }
     }
 
@@ -270,7 +293,7 @@ mod tests {
     }
 
     fn decoys(turns: Vec<bool>) -> Decoys {
-        Decoys { per_step: 16, weight: 0.5, target: DecoyTarget::Undecided, turns }
+        Decoys { per_step: 16, turns, ..Decoys::default() }
     }
 
     #[test]
@@ -327,6 +350,14 @@ mod tests {
         // Image 0 has image 2 before it (another class), image 1 has image 0 (the same), image 2 has image 1.
         assert_eq!(mixed.size()[0], 2);
         assert!(mixed.min().double_value(&[]) >= 0.0 && mixed.max().double_value(&[]) <= 2.3);
+    }
+
+    #[test]
+    fn the_brighter_of_two_images_is_overlaid() {
+        let labels = Tensor::from_slice(&[0i64, 1]);
+        let mixed = with_others(&images(2), &labels, Tensor::maximum);
+        assert_eq!(mixed.size(), [2, 3, 4, 4]);
+        assert_eq!((mixed.get(0).min().double_value(&[]), mixed.get(1).min().double_value(&[])), (1.0, 1.0));
     }
 
     #[test]

@@ -87,7 +87,8 @@ fn single_images_are_classified_and_judged() {
     assert_eq!((&known["class"], &known["class_index"]), (&"green".into(), &1.into()));
     assert_eq!(known["verdict"], "IN_DISTRIBUTION");
     // The model has neither dropout nor a decoy class.
-    let names: Vec<&str> = known["detectors"].as_array().unwrap().iter().filter_map(|one| one["name"].as_str()).collect();
+    let names: Vec<&str> =
+        known["detectors"].as_array().unwrap().iter().filter_map(|one| one["name"].as_str()).collect();
     assert!(names.len() == 15 && !names.contains(&"mc_dropout") && !names.contains(&"decoy"), "{names:?}");
     // 36 images calibrate the fused score: no p-value is below 1/37.
     assert!(unknown["p_value"].as_f64().unwrap() < 0.028, "{unknown}");

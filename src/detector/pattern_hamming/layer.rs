@@ -119,7 +119,7 @@ impl PatternLayer {
             let (neuron, value) = (neuron as usize, activations[neuron as usize]);
             match found.last_mut().filter(|last| last.0 == neuron) {
                 Some(last) if (threshold - value).abs() > (last.2 - value).abs() => {
-                    *last = (neuron, last.1 + 1, threshold)
+                    *last = (neuron, last.1 + 1, threshold);
                 }
                 Some(last) => last.1 += 1,
                 None => found.push((neuron, 1, threshold)),
