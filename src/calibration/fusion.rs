@@ -1,24 +1,34 @@
 //! From many detectors to one figure.
 
-/// One figure out of the surprises −ln p of all detectors: per family of detectors their mean, then the mean over all
-/// families. `families[i]` names the family of surprise `i`. 0 when there is no detector.
+/// One figure out of the surprises −ln p of all detectors: for every family of detectors −ln of the harmonic mean of their
+/// p-values, `ln(1/n Σ_i exp(surprise_i))`, then the mean over all families. Every detector comes with its family; 0
+/// when there is none.
 ///
-/// The mean of −ln p is Fisher's combination of p-values (*Statistical Methods for Research Workers*, 1925, §21.1) up to a
-/// factor. Detectors that look at the same thing, such as the many functions of the logits, would outvote all others, so
-/// each family has one vote. Neither the weights nor the rule are learnt, since there is no out-of-distribution data to
-/// learn from; and Fisher's χ² distribution, which holds for independent tests, is not relied upon: calibrate the result.
+/// Detectors of one family look at the same thing, such as the many functions of the logits, so they depend on each other
+/// and would outvote all others. The harmonic mean (Wilson, *The harmonic mean p-value for combining dependent tests*, PNAS
+/// 116, 2019) is made for that: it hears the one detector that is certain. Families look at different things; the mean
+/// of −ln p is Fisher's combination (*Statistical Methods for Research Workers*, 1925, §21.1) up to a factor. Nothing is
+/// learnt, since there is no out-of-distribution data to learn from, and neither null distribution is relied upon:
+/// calibrate the result.
 #[must_use]
 pub fn fuse<F: PartialEq>(surprises: impl IntoIterator<Item = (F, f64)>) -> f32 {
-    let mut families: Vec<(F, f64, u32)> = Vec::new();
+    let mut families: Vec<(F, Vec<f64>)> = Vec::new();
     for (family, surprise) in surprises {
-        match families.iter_mut().find(|(known, ..)| *known == family) {
-            Some((_, sum, count)) => (*sum, *count) = (*sum + surprise, *count + 1),
-            None => families.push((family, surprise, 1)),
+        match families.iter_mut().find(|(known, _)| *known == family) {
+            Some((_, members)) => members.push(surprise),
+            None => families.push((family, vec![surprise])),
         }
     }
-    let votes = families.iter().map(|(_, sum, count)| sum / f64::from(*count));
+    let votes = families.iter().map(|(_, members)| harmonic(members));
     let fused = votes.sum::<f64>() / families.len().max(1) as f64;
     fused.min(f64::from(f32::MAX)) as f32
+}
+
+/// −ln of the harmonic mean of the p-values with these −ln p; the largest is taken out against overflow.
+fn harmonic(surprises: &[f64]) -> f64 {
+    let largest = surprises.iter().copied().fold(0.0, f64::max);
+    let sum: f64 = surprises.iter().map(|surprise| (surprise - largest).exp()).sum();
+    largest + (sum / surprises.len() as f64).ln()
 }
 
 #[cfg(test)]
@@ -28,8 +38,18 @@ mod tests {
     use super::fuse;
 
     #[test]
+    fn a_family_has_the_harmonic_mean_of_its_p_values() {
+        // The harmonic mean of 1/2, 1/4 and 1/6 is 1/4.
+        let surprises = [2f64, 4.0, 6.0].map(|inverse| ("a", inverse.ln()));
+        assert!((fuse(surprises) - 4f32.ln()).abs() < 1e-6);
+        assert_eq!(fuse([("a", 5.0), ("a", 5.0)]), 5.0);
+        let certain = fuse([40.0, 0.1, 0.1, 0.1, 0.1].map(|surprise| ("a", surprise)));
+        assert!((certain - (40.0 - 5f32.ln())).abs() < 1e-4, "{certain}");
+    }
+
+    #[test]
     fn every_family_has_one_vote() {
-        assert_eq!(fuse([("a", 4.0), ("b", 1.0), ("b", 3.0), ("b", 2.0)]), 3.0);
+        assert_eq!(fuse([("a", 4.0), ("b", 2.0), ("b", 2.0), ("b", 2.0)]), 3.0);
         assert_eq!(fuse([("a", 4.0)]), 4.0);
         assert_eq!(fuse::<u8>([]), 0.0);
         assert_eq!(fuse([(0, 1e300)]), f32::MAX);
@@ -42,7 +62,7 @@ mod tests {
         ) {
             let mut raised = surprises.clone();
             raised[which.index(surprises.len())].1 += more;
-            prop_assert!(fuse(raised) >= fuse(surprises.clone()));
+            prop_assert!(fuse(raised) >= fuse(surprises.clone()) - 1e-5);
             let mut reversed = surprises.clone();
             reversed.reverse();
             prop_assert!((fuse(reversed) - fuse(surprises)).abs() < 1e-5);

@@ -13,14 +13,14 @@ use crate::storage::{Slab, StorageError, TensorReader, TensorWriter};
 const K: usize = 10;
 
 /// Most training images that are kept.
-const MAX_IMAGES: usize = 1_000;
+const MAX_IMAGES: usize = 500;
 
 /// Score: `−E · 1/k Σ_i E_i cos(z, z_i)` over the k = 10 kept training images i with the largest `E_i cos(z, z_i)`;
 /// `E = ln Σ_c exp f_c` is the energy of the logits f, z the penultimate activations.
 ///
 /// Park, Jung, Teoh, *Nearest Neighbor Guidance for Out-of-Distribution Detection*, ICCV 2023: an image that the network
 /// is sure of has to lie close to training images that it is sure of, too. The paper keeps a random share of the training
-/// images; here at most 1,000 correctly classified ones are chosen by the digest of their key ([`choose`]). With fewer
+/// images; here at most 500 correctly classified ones are chosen by the digest of their key ([`choose`]). With fewer
 /// than k images, all of them guide.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Nnguide {
