@@ -8,7 +8,8 @@
 //! Ten classes are held out. For every seed a network is trained on the other 33 (whole tracks are kept apart for
 //! calibration), a monitor is fitted, and then judged: test images of the known classes against those of the held-out
 //! classes (near), and against CIFAR-10, Fashion-MNIST, background of KITTI frames and noise (far); then test images made
-//! worse step by step. Every finished seed is kept in `--work` and not computed again.
+//! worse step by step. Every trained network and every finished seed is kept in `--work` and not computed again; delete the
+//! seed's JSON file to judge its network anew.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -190,7 +191,9 @@ impl Data {
         let (calibration, training): (Vec<&Sample>, Vec<&Sample>) =
             self.known.iter().partition(|sample| is_held_out(&sample.key, CALIBRATION_SHARE, seed));
         println!("seed {seed}: {} training and {} calibration images", training.len(), calibration.len());
-        plan(arguments, seed).run(&image_set(training.iter().copied(), &INPUT)?, &folder)?;
+        if !folder.join("model.json").exists() {
+            plan(arguments, seed).run(&image_set(training.iter().copied(), &INPUT)?, &folder)?;
+        }
         let classifier = Classifier::load(&folder, &DeviceChoice::Cpu)?;
         println!("fitting the monitor");
         let monitor = fit_monitor(&classifier, &training, &calibration)?;
