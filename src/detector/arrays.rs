@@ -45,6 +45,15 @@ impl Matrix {
     }
 }
 
+/// Reads the tensor `classes`: the class of each of `count` stored examples, all below `classes`.
+pub fn load_classes(tensors: &TensorReader<'_>, count: usize, classes: usize) -> Result<Slab<u32>, StorageError> {
+    let labels = tensors.get::<u32, 1>("classes", [count])?;
+    if labels.iter().any(|&class| class as usize >= classes) {
+        return Err(tensors.invalid("classes", "one is not a class of the model"));
+    }
+    Ok(labels)
+}
+
 const LANES: usize = 8;
 
 /// Sum over `a[i] · b[i]`, in a fixed order that the compiler can vectorise.

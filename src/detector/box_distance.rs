@@ -5,10 +5,10 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 
-use super::arrays::Matrix;
+use super::arrays::{Matrix, load_classes};
 use super::kmeans::kmeans;
 use super::logits::narrow;
-use super::statistics::Moments;
+use super::statistics::{Moments, variance_floor};
 use super::{Detector, DetectorKind, Explanation, Fit, FitError, FitInput, NearestExample, Part, Place, Summary};
 use crate::activation::{FeatureLayout, Features};
 use crate::storage::{Slab, StorageError, TensorReader, TensorWriter};
@@ -123,7 +123,7 @@ impl Detector for BoxDistance {
 /// σ of every neuron over the given rows.
 fn scales(z: ArrayView2<'_, f32>, rows: &[usize]) -> Vec<f32> {
     let variance = Moments::of(z, rows).variance;
-    let floor = (VARIANCE_FLOOR * variance.mean().unwrap_or(0.0)).max(f64::from(f32::MIN_POSITIVE));
+    let floor = variance_floor(VARIANCE_FLOOR, variance.mean());
     variance.iter().map(|variance| variance.max(floor).sqrt() as f32).collect()
 }
 
@@ -173,10 +173,7 @@ impl Fit for BoxDistance {
         if boxes == 0 {
             return Err(tensors.invalid("lower", "there is no box"));
         }
-        let classes = tensors.get::<u32, 1>("classes", [boxes])?;
-        if classes.iter().any(|&class| class as usize >= layout.classes) {
-            return Err(tensors.invalid("classes", "one is not a class of the model"));
-        }
+        let classes = load_classes(tensors, boxes, layout.classes)?;
         let scales = tensors.get::<f32, 1>("scales", [neurons])?;
         if !scales.iter().all(|&scale| scale > 0.0) {
             return Err(tensors.invalid("scales", "one is not above 0"));

@@ -1,6 +1,6 @@
 //! Free energy of the logits.
 
-use super::logits::{log_sum_exp, narrow};
+use super::logits::{energy, narrow};
 use super::usual::UsualScores;
 use super::{Detector, DetectorKind, Explanation, Fit, FitError, FitInput, Summary};
 use crate::activation::{FeatureLayout, Features};
@@ -16,7 +16,7 @@ pub struct Energy {
 }
 
 fn score(features: &Features) -> f32 {
-    narrow(-log_sum_exp(features.logits.iter().map(|&logit| f64::from(logit))))
+    narrow(-energy(features.logits.view()))
 }
 
 impl Detector for Energy {

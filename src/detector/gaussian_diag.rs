@@ -6,7 +6,7 @@ use ndarray::Array1;
 use serde_json::json;
 
 use super::arrays::Matrix;
-use super::statistics::{ClassMoments, PRIOR_IMAGES, to_f32};
+use super::statistics::{ClassMoments, PRIOR_IMAGES, to_f32, variance_floor};
 use super::{Detector, DetectorKind, Explanation, Fit, FitError, FitInput, Part, Place, Summary};
 use crate::activation::{FeatureLayout, Features};
 use crate::storage::{Slab, StorageError, TensorReader, TensorWriter};
@@ -76,7 +76,7 @@ impl Detector for GaussianDiag {
 impl Fit for GaussianDiag {
     fn fit(input: &FitInput<'_>) -> Result<Self, FitError> {
         let moments = ClassMoments::of(input.bank.penultimate(), input.by_class());
-        let floor = (VARIANCE_FLOOR * moments.pooled.variance.mean().unwrap_or(0.0)).max(f64::from(f32::MIN_POSITIVE));
+        let floor = variance_floor(VARIANCE_FLOOR, moments.pooled.variance.mean());
         let variances = moments.classes.iter().map(|class| class.variance.mapv(|variance| variance.max(floor)));
         let variances: Vec<Array1<f64>> = variances.collect();
         let neurons = moments.pooled.mean.len();

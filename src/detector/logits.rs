@@ -1,6 +1,6 @@
 //! Softmax and what belongs to it, in `f64`: safe against overflow, and exact where a probability rounds to 1.
 
-use ndarray::Array1;
+use ndarray::{Array1, ArrayView1};
 
 /// The numbers in double precision.
 pub fn widen(values: &Array1<f32>) -> Vec<f64> {
@@ -19,6 +19,11 @@ pub fn log_sum_exp(logits: impl Iterator<Item = f64> + Clone) -> f64 {
         return largest;
     }
     largest + logits.map(|logit| (logit - largest).exp()).sum::<f64>().ln()
+}
+
+/// Energy `ln Σ_c exp(f_c)` of the logits of one image.
+pub fn energy(logits: ArrayView1<'_, f32>) -> f64 {
+    log_sum_exp(logits.iter().map(|&logit| f64::from(logit)))
 }
 
 /// `p = softmax(f)`, `K` numbers with sum 1.

@@ -3,7 +3,7 @@
 use ndarray::{Array1, Array2, Axis};
 use serde_json::json;
 
-use super::arrays::{Matrix, squared_distance};
+use super::arrays::{Matrix, load_classes, squared_distance};
 use super::statistics::{unit, unit_rows};
 use super::whitening::Whitening;
 use super::{Detector, DetectorKind, Explanation, Fit, FitError, FitInput, NearestExample, Part, Place, Summary};
@@ -41,9 +41,8 @@ impl Mahalanobis {
     pub(super) fn parts(&self, features: &Features) -> (NearestExample, Vec<Part>) {
         let white = self.whiten(features);
         let (row, distance) = self.nearest(&white);
-        let deviation: Vec<f32> = white.iter().zip(self.means.row(row)).map(|(z, mean)| z - mean).collect();
         let values = unit(&features.layers[self.penultimate].mean);
-        let parts = self.whitening.parts(&deviation).into_iter().zip(values).enumerate();
+        let parts = self.whitening.parts(&white, self.means.row(row)).into_iter().zip(values).enumerate();
         let parts = parts.map(|(neuron, ((deviation, contribution), value))| Part {
             place: Place::Unit { layer: self.penultimate, unit: neuron },
             contribution,
@@ -116,15 +115,11 @@ impl Fit for Mahalanobis {
         if classes == 0 {
             return Err(tensors.invalid("means", "there is no class"));
         }
-        let labels = tensors.get::<u32, 1>("classes", [classes])?;
-        if labels.iter().any(|&class| class as usize >= layout.classes) {
-            return Err(tensors.invalid("classes", "one is not a class of the model"));
-        }
         Ok(Self {
             penultimate: layout.penultimate,
             whitening: Whitening::load(tensors, neurons)?,
             means: Matrix::load("means", tensors, classes, neurons)?,
-            classes: labels,
+            classes: load_classes(tensors, classes, layout.classes)?,
         })
     }
 }

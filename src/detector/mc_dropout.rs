@@ -203,9 +203,8 @@ mod tests {
     use super::*;
     use crate::activation::Head;
     use crate::detector::testing::{
-        assert_finite_on_extremes, assert_survives_a_file, bank, linear_bank, vector_image,
+        assert_finite_on_extremes, assert_survives_a_file, bank, linear_bank, saved, vector_image,
     };
-    use crate::storage::{TensorFile, Tensors};
 
     fn fitted(rate: f32) -> (McDropout, crate::activation::FeatureBank, Head) {
         let (bank, head) = linear_bank(4, 40, 6);
@@ -315,12 +314,7 @@ mod tests {
             (McDropout { rate: 1.0, ..detector }, "1 is not between 0 and 1"),
         ];
         for (detector, reason) in broken {
-            let mut tensors = Tensors::default();
-            detector.save(&mut tensors.scope("detector"));
-            let folder = tempfile::tempdir().unwrap();
-            let path = folder.path().join("detector");
-            TensorFile::write(&path, "{}", tensors).unwrap();
-            let file = TensorFile::open(&path).unwrap();
+            let file = saved(&detector);
             let error = McDropout::load(&file.tensors().scope("detector"), bank.layout()).unwrap_err().to_string();
             assert!(error.contains(reason), "{error}");
         }

@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::arrays::{Matrix, dot, squared_distance};
+use super::arrays::{Matrix, dot, load_classes, squared_distance};
 use super::statistics::unit;
 use super::{FitInput, Part, Place};
 use crate::storage::{Slab, StorageError, TensorReader, TensorWriter};
@@ -95,11 +95,8 @@ impl Neighbours {
         if images == 0 {
             return Err(tensors.invalid("neighbours", "there is no image"));
         }
-        let labels = tensors.get::<u32, 1>("classes", [images])?;
-        if labels.iter().any(|&class| class as usize >= classes) {
-            return Err(tensors.invalid("classes", "one is not a class of the model"));
-        }
-        Ok(Self { rows: Matrix::load("neighbours", tensors, images, neurons)?, classes: labels })
+        let classes = load_classes(tensors, images, classes)?;
+        Ok(Self { rows: Matrix::load("neighbours", tensors, images, neurons)?, classes })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::logits::{log_sum_exp, narrow};
+use super::logits::{energy, narrow};
 use super::neighbours::{Neighbours, choose, largest};
 use super::statistics::unit;
 use super::{Detector, DetectorKind, Explanation, Fit, FitError, FitInput, NearestExample, Part, Place, Summary};
@@ -40,8 +40,7 @@ impl Nnguide {
     /// How far the energy stays below what training images have, as a share of that.
     fn missing_energy(&self, features: &Features) -> Part {
         let sum: f64 = self.energies.iter().map(|&energy| f64::from(energy)).sum();
-        let (value, expected) =
-            (log_sum_exp(features.logits.iter().map(|&logit| f64::from(logit))), sum / self.energies.len() as f64);
+        let (value, expected) = (energy(features.logits.view()), sum / self.energies.len() as f64);
         Part {
             place: Place::Class(features.predicted_class()),
             contribution: narrow((expected - value) / expected.abs().max(f64::MIN_POSITIVE)),
@@ -60,7 +59,7 @@ impl Detector for Nnguide {
         let guides = self.guides(&unit(&features.layers[self.penultimate].mean), K);
         let sum: f64 = guides.iter().map(|&(_, similarity)| f64::from(similarity)).sum();
         let guidance = sum / guides.len().max(1) as f64;
-        narrow(-log_sum_exp(features.logits.iter().map(|&logit| f64::from(logit))) * guidance)
+        narrow(-energy(features.logits.view()) * guidance)
     }
 
     /// What each of the two factors of the score lacks, as shares. Similarity to the training image n that guides most
@@ -91,8 +90,7 @@ impl Fit for Nnguide {
     fn fit(input: &FitInput<'_>) -> Result<Self, FitError> {
         let rows = choose(input, MAX_IMAGES);
         let logits = input.bank.logits();
-        let energies =
-            rows.iter().map(|&row| narrow(log_sum_exp(logits.row(row).iter().map(|&logit| f64::from(logit)))));
+        let energies = rows.iter().map(|&row| narrow(energy(logits.row(row))));
         Ok(Self {
             penultimate: input.bank.layout().penultimate,
             energies: energies.collect::<Vec<_>>().into(),
@@ -114,7 +112,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::detector::testing::{assert_survives_a_file, bank, synthetic_bank, vector_image};
+    use crate::detector::testing::{
+        assert_finite_on_extreme_activations, assert_survives_a_file, bank, synthetic_bank, vector_image,
+    };
 
     fn fitted(images: &[(usize, Features)]) -> Nnguide {
         Nnguide::fit(&FitInput::new(&bank(images), None).unwrap()).unwrap()
@@ -165,14 +165,7 @@ mod tests {
     fn extreme_images_give_finite_scores() {
         let bank = synthetic_bank(3, 40, 2);
         let detector = Nnguide::fit(&FitInput::new(&bank, None).unwrap()).unwrap();
-        for value in [0.0, 1e-40, f32::MAX, f32::MIN] {
-            let mut features = bank.features(1);
-            features.layers[1].mean.fill(value);
-            assert!(detector.score(&features).is_finite(), "{value}");
-            features.logits.fill(value);
-            assert!(detector.score(&features).is_finite(), "{value}");
-            assert!(detector.explain(&features).parts.iter().all(|part| part.contribution.is_finite()));
-        }
+        assert_finite_on_extreme_activations(&detector, &bank);
     }
 
     proptest! {

@@ -84,6 +84,11 @@ pub fn correlation_ratio(values: ArrayView2<'_, f32>, by_class: &[Vec<usize>]) -
     within.iter().zip(&pooled.variance).map(ratio).collect()
 }
 
+/// Smallest variance that counts: a `share` of a mean variance, always positive.
+pub fn variance_floor(share: f64, mean: Option<f64>) -> f64 {
+    (share * mean.unwrap_or(0.0)).max(f64::from(f32::MIN_POSITIVE))
+}
+
 /// Rows of `f64` as one `f32` matrix, row by row.
 pub fn to_f32<'a>(rows: impl IntoIterator<Item = &'a Array1<f64>>) -> Vec<f32> {
     rows.into_iter().flat_map(|row| row.iter().map(|&value| value as f32)).collect()

@@ -75,12 +75,7 @@ pub fn assert_survives_a_file(detector: &dyn Detector, bank: &FeatureBank) {
 
 /// The first half of [`assert_survives_a_file`], for detectors that learn nothing. Gives the file.
 pub fn assert_same_from_a_file(detector: &dyn Detector, bank: &FeatureBank) -> TensorFile {
-    let mut tensors = Tensors::default();
-    detector.save(&mut tensors.scope("detector"));
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("detector");
-    TensorFile::write(&path, "{}", tensors).unwrap();
-    let file = TensorFile::open(&path).unwrap();
+    let file = saved(detector);
     let loaded = detector.kind().load(&file.tensors().scope("detector"), bank.layout()).unwrap();
     for row in 0..bank.len() {
         let features = bank.features(row);
@@ -88,6 +83,29 @@ pub fn assert_same_from_a_file(detector: &dyn Detector, bank: &FeatureBank) -> T
     }
     assert_eq!(loaded.summary(), detector.summary());
     file
+}
+
+/// A file with the detector's tensors in the scope `detector`. It outlives its folder.
+pub fn saved(detector: &dyn Detector) -> TensorFile {
+    let mut tensors = Tensors::default();
+    detector.save(&mut tensors.scope("detector"));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("detector");
+    TensorFile::write(&path, "{}", tensors).unwrap();
+    TensorFile::open(&path).unwrap()
+}
+
+/// Checks that scores and explanations are finite for extreme penultimate activations, with usual and extreme logits.
+/// For banks made by [`synthetic_bank`] and [`linear_bank`].
+pub fn assert_finite_on_extreme_activations(detector: &dyn Detector, bank: &FeatureBank) {
+    for value in [0.0, 1e-40, f32::MAX, f32::MIN] {
+        let mut features = bank.features(1);
+        features.layers[1].mean.fill(value);
+        assert!(detector.score(&features).is_finite(), "{value}");
+        features.logits.fill(value);
+        assert!(detector.score(&features).is_finite(), "{value}");
+        assert!(detector.explain(&features).parts.iter().all(|part| part.contribution.is_finite()));
+    }
 }
 
 /// A random bank as [`synthetic_bank`] and a head with dropout rate ½ that gives its logits. Every class has a weight for

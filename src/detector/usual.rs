@@ -1,5 +1,7 @@
 //! What a score usually is, for explanations.
 
+use std::cell::LazyCell;
+
 use super::logits::narrow;
 use super::{Explanation, FitInput, Part, Place};
 use crate::activation::{FeatureLayout, Features};
@@ -17,8 +19,8 @@ impl UsualScores {
             let sum: f64 = rows.iter().map(|&row| f64::from(score(&input.bank.features(row)))).sum();
             narrow(sum / rows.len() as f64)
         };
-        let all = mean(input.correct());
-        let classes = input.by_class().iter().map(|rows| if rows.is_empty() { all } else { mean(rows) });
+        let all = LazyCell::new(|| mean(input.correct()));
+        let classes = input.by_class().iter().map(|rows| if rows.is_empty() { *all } else { mean(rows) });
         Self(classes.collect::<Vec<_>>().into())
     }
 

@@ -5,7 +5,7 @@ use ndarray::{Array1, Array2, ArrayView2, Axis};
 use serde_json::json;
 
 use super::arrays::{Matrix, dot};
-use super::logits::{log_sum_exp, narrow};
+use super::logits::{energy, narrow};
 use super::statistics::{to_f32, unit};
 use super::{Detector, DetectorKind, Explanation, Fit, FitError, FitInput, Part, Place, Summary};
 use crate::activation::{FeatureLayout, Features, Head};
@@ -82,7 +82,7 @@ impl Detector for Vim {
 
     fn score(&self, features: &Features) -> f32 {
         let residual = self.residual(features).norm();
-        narrow(f64::from(self.alpha) * residual - log_sum_exp(features.logits.iter().map(|&logit| f64::from(logit))))
+        narrow(f64::from(self.alpha) * residual - energy(features.logits.view()))
     }
 
     /// The neurons with the largest `α r_j²/‖r‖`, which sum to the first term of the score; expected is `z_j − r_j`, which
@@ -98,7 +98,7 @@ impl Detector for Vim {
             value,
             expected: narrow(f64::from(value) - residual),
         });
-        let energy = log_sum_exp(features.logits.iter().map(|&logit| f64::from(logit)));
+        let energy = energy(features.logits.view());
         Explanation::of(neurons.chain([Part {
             place: Place::Class(features.predicted_class()),
             contribution: narrow(f64::from(self.energy) - energy),
@@ -177,7 +177,7 @@ impl Fit for Vim {
         let complement = Matrix::new(origin.len(), to_f32(&rows));
         let directions = Array2::from_shape_fn((origin.len(), rows.len()), |(neuron, row)| rows[row][neuron]);
         let logits = input.bank.logits().select(Axis(0), input.correct());
-        let energies = logits.rows().into_iter().map(|row| log_sum_exp(row.iter().map(|&logit| f64::from(logit))));
+        let energies = logits.rows().into_iter().map(energy);
         Ok(Self {
             penultimate: input.bank.layout().penultimate,
             complement,
@@ -217,7 +217,9 @@ mod tests {
 
     use super::*;
     use crate::activation::FeatureBank;
-    use crate::detector::testing::{SHAPE, assert_survives_a_file, bank, synthetic_bank, vector_image};
+    use crate::detector::testing::{
+        SHAPE, assert_finite_on_extreme_activations, assert_survives_a_file, bank, synthetic_bank, vector_image,
+    };
 
     fn head(classes: usize) -> Head {
         let mut random = ChaCha8Rng::seed_from_u64(classes as u64);
@@ -326,14 +328,7 @@ mod tests {
     fn extreme_images_give_finite_scores() {
         let bank = synthetic_bank(3, 40, 2);
         let detector = fitted(&bank);
-        for value in [0.0, 1e-40, f32::MAX, f32::MIN] {
-            let mut features = bank.features(1);
-            features.layers[1].mean.fill(value);
-            assert!(detector.score(&features).is_finite(), "{value}");
-            features.logits.fill(value);
-            assert!(detector.score(&features).is_finite(), "{value}");
-            assert!(detector.explain(&features).parts.iter().all(|part| part.contribution.is_finite()));
-        }
+        assert_finite_on_extreme_activations(&detector, &bank);
     }
 
     proptest! {

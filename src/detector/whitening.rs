@@ -45,8 +45,9 @@ impl Whitening {
         self.matrix.iter().enumerate().map(product).collect()
     }
 
-    /// Parts of `‖W d‖² = Σ_j d_j [Σ⁻¹ d]_j` for `white = W d`: per coordinate `(d_j, d_j [Σ⁻¹ d]_j)`.
-    pub fn parts(&self, white: &[f32]) -> Vec<(f32, f32)> {
+    /// Parts of `‖W d‖² = Σ_j d_j [Σ⁻¹ d]_j` for `d = x − μ`, given `Wx` and `Wμ`: per coordinate `(d_j, d_j [Σ⁻¹ d]_j)`.
+    pub fn parts(&self, white: &[f32], white_mean: &[f32]) -> Vec<(f32, f32)> {
+        let white: Vec<f32> = white.iter().zip(white_mean).map(|(x, mean)| x - mean).collect();
         let size = white.len();
         let mut deviation = vec![0.0; size];
         let mut gradient = vec![0.0; size];
@@ -140,7 +141,7 @@ mod tests {
             whitening.apply_f64(&arr1(&[1.0, -2.0, 0.5])).as_slice(),
             max_relative = 1e-5
         );
-        let parts = whitening.parts(&white);
+        let parts = whitening.parts(&white, &[0.0; 3]);
         for ((found, _), expected) in parts.iter().zip(deviation) {
             assert_relative_eq!(*found, expected, max_relative = 1e-5);
         }

@@ -5,7 +5,7 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 use crate::detector::FitInput;
 use crate::detector::arrays::Matrix;
 use crate::detector::curve;
-use crate::detector::statistics::{ClassMoments, to_f32};
+use crate::detector::statistics::{ClassMoments, to_f32, variance_floor};
 use crate::storage::{StorageError, TensorReader, TensorWriter};
 
 /// Smallest spatial variance, as a share of the mean over all channels and images. It stands in for the zero variance of
@@ -36,8 +36,7 @@ struct ClassGaussians {
 impl ClassGaussians {
     /// From the `N×C` channel means and variances of the training images.
     fn fit(means: ArrayView2<'_, f32>, variances: ArrayView2<'_, f32>, by_class: &[Vec<usize>]) -> Self {
-        let floor = VARIANCE_FLOOR * variances.mapv(f64::from).mean().unwrap_or(0.0);
-        let floor = floor.max(f64::from(f32::MIN_POSITIVE));
+        let floor = variance_floor(VARIANCE_FLOOR, variances.mapv(f64::from).mean());
         let (mean_moments, variance_moments) =
             (ClassMoments::of(means, by_class), ClassMoments::of(variances, by_class));
         // Law of total variance: within images plus between images.
