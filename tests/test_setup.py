@@ -81,6 +81,17 @@ class Repeat(unittest.TestCase):
         self.assertIn("nothing to do", result.stdout)
         self.assertLess(took_secs, 3.0)
 
+    def test_bindings_of_other_messages_are_made_anew(self):
+        with tempfile.TemporaryDirectory() as target:
+            done = pathlib.Path(target) / "release/build/r2r-0123/out/4567/done"
+            done.parent.mkdir(parents=True)
+            for messages, kept in (("other", False), (None, True)):
+                done.touch()
+                if messages:
+                    (pathlib.Path(target) / ".messages").write_text(messages)
+                result = run(["tools/setup"], dict(os.environ, CARGO_TARGET_DIR=target))
+                self.assertEqual((result.returncode, done.exists()), (0, kept), result.stderr)
+
 
 class Prerequisites(unittest.TestCase):
     """Each missing thing is one line that names the remedy."""
