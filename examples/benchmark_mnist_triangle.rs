@@ -37,8 +37,6 @@ use support::train::Plan;
 /// Names the section of the results page.
 const NAME: &str = "benchmark_mnist_triangle";
 const CLASSES: [&str; 10] = ["Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine"];
-/// Resamples for the confidence intervals.
-const BOOTSTRAP: Bootstrap = Bootstrap { resamples: 1_000, seed: 0 };
 /// Digits that a quarter or half turn makes something else of. 0, 1 and 8 stay (or lie down), 6 and 9 change places, 2 and 5
 /// are nearly the same after half a turn.
 const TURN_INTO_SOMETHING_ELSE: [usize; 3] = [3, 4, 7];
@@ -258,8 +256,7 @@ impl Judged<'_> {
             class: self.set.digits.get(index).copied(),
             predicted: judgement.predicted_class,
         };
-        let results = judgement.detectors.iter().chain([&judgement.fused]);
-        self.scored.push(image, results.map(|result| (result.name, result.score, result.p_value)));
+        self.scored.push(image, judgement.results().map(|result| (result.name, result.score, result.p_value)));
         self.predicted[judgement.predicted_class] += 1;
         self.believed += usize::from(features.softmax().iter().any(|&probability| probability >= BELIEVED));
     }
@@ -331,7 +328,7 @@ impl Report {
             seconds,
             predictions: judged.iter().map(|judged| (judged.set.name, Predictions::new(judged))).collect(),
             false_alarms: alarms.collect(),
-            evaluation: EvaluationReport::new(&classes, known, &unknown, BOOTSTRAP),
+            evaluation: EvaluationReport::new(&classes, known, &unknown, Bootstrap::default()),
             ood: ood.iter().map(|judged| (judged.set.name, judged.set.title)).collect(),
         }
     }

@@ -9,7 +9,7 @@ use ndarray::{Array3, Array4, Axis, stack};
 use crate::activation::{Activations, Features};
 use crate::frame::{self, Region};
 use crate::model::{Classifier, DeviceChoice, ModelError};
-use crate::monitor::{DetectorExplanation, Judgement, Levels, Monitor, MonitorError, Verdict};
+use crate::monitor::{DetectorExplanation, Judgement, Levels, ModelId, Monitor, MonitorError, Verdict};
 
 /// Most regions that go through the network at once; more are judged in several passes.
 const LARGEST_BATCH: usize = 64;
@@ -23,6 +23,17 @@ pub enum PipelineError {
     /// The monitor cannot be loaded or belongs to another model.
     #[error(transparent)]
     Monitor(#[from] MonitorError),
+}
+
+/// How a monitor knows the model that it belongs to.
+#[must_use]
+pub fn model_id(classifier: &Classifier) -> ModelId {
+    let manifest = classifier.manifest();
+    ModelId {
+        sha256: classifier.sha256().to_owned(),
+        classes: manifest.classes.clone(),
+        decoy_class: manifest.decoy_index(),
+    }
 }
 
 /// A classifier with the monitor that was fitted on it.

@@ -55,7 +55,7 @@ pub fn measure(
 }
 
 fn figures(before: &ScoredSet, after: &ScoredSet) -> Corrupted {
-    let p_values = after.detectors().get(FUSED).map_or(&[][..], |fused| &fused.p_values);
+    let p_values = after.p_values(FUSED);
     let correct = after.correct();
     let of = |wanted: bool| -> Vec<f32> {
         p_values.iter().zip(&correct).filter(|(_, correct)| **correct == wanted).map(|(p_value, _)| *p_value).collect()

@@ -44,7 +44,6 @@ const TEST_IMAGES_SEEN_IN_TRAINING: [&str; 8] =
     ["02291", "04548", "03594", "09575", "00666", "11906", "03546", "09384"];
 const INPUT: InputSpec = InputSpec { width: 32, height: 32, region_margin: 0.1 };
 const DROPOUT: f64 = 0.3;
-const BOOTSTRAP: Bootstrap = Bootstrap { resamples: 1_000, seed: 0 };
 
 /// Measure out-of-distribution detection on GTSRB with held-out classes.
 #[derive(Parser, Debug)]
@@ -205,7 +204,7 @@ impl Data {
             unknown.insert(name.clone(), scored(&classifier, &monitor, samples, false)?);
         }
         let corrupted = corrupted::measure(&classifier, &monitor, &self.test, seed)?;
-        let report = EvaluationReport::new(&classifier.manifest().classes, &known, &unknown, BOOTSTRAP);
+        let report = EvaluationReport::new(&classifier.manifest().classes, &known, &unknown, Bootstrap::default());
         let model_bytes = std::fs::metadata(folder.join("model.pt"))?.len();
         let forward_ms = forward_ms(&classifier, &folder)?;
         Ok(SeedResult {

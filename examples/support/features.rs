@@ -4,7 +4,8 @@ use activation_monitor::activation::{FeatureBank, Features};
 use activation_monitor::evaluation::{ScoredImage, ScoredSet};
 use activation_monitor::frame::{self, Region};
 use activation_monitor::model::Classifier;
-use activation_monitor::monitor::{FitSettings, ModelId, Monitor};
+use activation_monitor::monitor::{FitSettings, Monitor};
+use activation_monitor::pipeline::model_id;
 use anyhow::Result;
 use image::RgbImage;
 use ndarray::{Axis, stack};
@@ -46,20 +47,13 @@ pub fn scored(classifier: &Classifier, monitor: &Monitor, samples: &[Sample], la
     for (sample, judgement) in samples.iter().zip(&judgements) {
         let class = labelled.then_some(sample.class);
         let image = ScoredImage { key: sample.key.clone(), class, predicted: judgement.predicted_class };
-        let results = judgement.detectors.iter().chain([&judgement.fused]);
-        set.push(image, results.map(|result| (result.name, result.score, result.p_value)));
+        set.push(image, judgement.results().map(|result| (result.name, result.score, result.p_value)));
     }
     Ok(set)
 }
 
 /// Fits all detectors that the model can serve.
 pub fn fit_monitor(classifier: &Classifier, training: &[&Sample], calibration: &[&Sample]) -> Result<Monitor> {
-    let manifest = classifier.manifest();
-    let model = ModelId {
-        sha256: classifier.sha256().to_owned(),
-        classes: manifest.classes.clone(),
-        decoy_class: manifest.decoy_index(),
-    };
     let (training, calibration) = (bank(classifier, training)?, bank(classifier, calibration)?);
-    Ok(Monitor::fit(&training, &calibration, classifier.head(), model, &FitSettings::default())?)
+    Ok(Monitor::fit(&training, &calibration, classifier.head(), model_id(classifier), &FitSettings::default())?)
 }

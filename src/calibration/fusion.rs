@@ -1,5 +1,8 @@
 //! From many detectors to one figure.
 
+/// Name of all detectors together, in files, messages and tables.
+pub const FUSED: &str = "fused";
+
 /// One figure out of the surprises −ln p of all detectors: for every family of detectors −ln of the harmonic mean of their
 /// p-values, `ln(1/n Σ_i exp(surprise_i))`, then the mean over all families. Every detector comes with its family; 0
 /// when there is none.

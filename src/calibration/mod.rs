@@ -13,5 +13,5 @@ mod groups;
 
 pub use calibrator::Calibrator;
 pub use conditional::{ConditionalCalibrator, Conditioning, MIN_CLASS_IMAGES, MIN_CLASS_TRACKS, Sample};
-pub use fusion::fuse;
+pub use fusion::{FUSED, fuse};
 pub use groups::{folds, group_of};

@@ -181,7 +181,7 @@ impl Judge<'_> {
 }
 
 fn results(judgement: &Judgement) -> impl Iterator<Item = (&str, f32, f32)> {
-    judgement.detectors.iter().chain([&judgement.fused]).map(|result| (result.name, result.score, result.p_value))
+    judgement.results().map(|result| (result.name, result.score, result.p_value))
 }
 
 #[cfg(test)]

@@ -17,8 +17,8 @@ use crate::{
     calibration::Conditioning,
     dataset::{ImageFile, LabelledImage, labelled_images},
     detector::DetectorKind,
-    model::Classifier,
-    monitor::{FitSettings, ModelId, Monitor, Shard},
+    monitor::{FitSettings, Monitor, Shard},
+    pipeline::model_id,
 };
 
 const EXAMPLES: &str = "\
@@ -173,15 +173,6 @@ pub(super) fn finish(monitor: &Monitor, path: &Path) -> anyhow::Result<()> {
     }
     eprintln!("wrote {}", path.display());
     Ok(())
-}
-
-fn model_id(classifier: &Classifier) -> ModelId {
-    let manifest = classifier.manifest();
-    ModelId {
-        sha256: classifier.sha256().to_owned(),
-        classes: manifest.classes.clone(),
-        decoy_class: manifest.decoy_index(),
-    }
 }
 
 fn bank(extractor: &Extractor<'_>, title: &str, images: &[LabelledImage]) -> anyhow::Result<FeatureBank> {

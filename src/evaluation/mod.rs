@@ -23,8 +23,7 @@ pub use metrics::{Ranking, accuracy, alarms};
 pub use report::{EvaluationReport, InDistributionDetector, InDistributionReport, OodDetector, OodReport};
 pub use scored::{ScoredImage, ScoredSet, Scores};
 
-/// Name of all detectors together.
-pub const FUSED: &str = "fused";
+pub use crate::calibration::FUSED;
 
 /// All detectors by name, their fusion at the end.
 fn fused_last<T>(detectors: &std::collections::BTreeMap<String, T>) -> impl Iterator<Item = (&String, &T)> {

@@ -5,10 +5,9 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::judge::FUSED;
 use super::metadata::Metadata;
 use super::{Calibrated, Monitor, MonitorError};
-use crate::calibration::ConditionalCalibrator;
+use crate::calibration::{ConditionalCalibrator, FUSED};
 use crate::detector::DetectorKind;
 use crate::storage::{TensorFile, Tensors};
 

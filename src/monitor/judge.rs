@@ -4,10 +4,7 @@ use serde::Serialize;
 
 use super::{Calibrated, Monitor, MonitorError};
 use crate::activation::Features;
-use crate::calibration::fuse;
-
-/// Name of the combined result of all detectors.
-pub const FUSED: &str = "fused";
+use crate::calibration::{FUSED, fuse};
 
 /// What one detector, or all of them together, say about one image.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -32,6 +29,13 @@ pub struct Judgement {
     /// Bits in which the binary pattern of the penultimate layer differs from the nearest one seen in training for the predicted class; `None`
     /// without the detector `pattern_hamming`.
     pub hamming_distance: Option<u32>,
+}
+
+impl Judgement {
+    /// The results of all detectors, their fusion at the end.
+    pub fn results(&self) -> impl Iterator<Item = &DetectorResult> {
+        self.detectors.iter().chain([&self.fused])
+    }
 }
 
 impl Calibrated {

@@ -21,13 +21,14 @@ pub use error::MonitorError;
 pub use explain::{DetectorExplanation, MAX_EXPLANATIONS, NamedPart, NamedPlace, NearestClass};
 pub use file::{FORMAT_VERSION, FileKind, file_kind};
 pub use fit::FitSettings;
-pub use judge::{DetectorResult, FUSED, Judgement};
+pub use judge::{DetectorResult, Judgement};
 pub use metadata::{BankSummary, DetectorSummary, Metadata, ModelId};
 pub use shard::Shard;
 pub use verdict::{Levels, LevelsError, Verdict};
 
 use crate::activation::FeatureLayout;
 use crate::calibration::ConditionalCalibrator;
+pub use crate::calibration::FUSED;
 use crate::detector::Detector;
 
 /// Fitted detectors with their calibration.

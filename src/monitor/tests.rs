@@ -90,7 +90,7 @@ fn an_open_monitor_outlives_a_new_file_in_its_place() {
 fn judgements_are_finite_and_in_range() {
     for judgement in judge_all(&fitted()) {
         assert_eq!(judgement.detectors.len(), DetectorKind::ALL.len());
-        for result in judgement.detectors.iter().chain([&judgement.fused]) {
+        for result in judgement.results() {
             assert!(result.score.is_finite() && result.p_value > 0.0 && result.p_value <= 1.0, "{result:?}");
         }
         assert!(judgement.hamming_distance == Some(0) || judgement.detectors[0].score > 0.0);
