@@ -185,7 +185,6 @@ impl Data {
     }
 
     fn measure(&self, arguments: &Arguments, seed: u64) -> Result<SeedResult> {
-        let start = Instant::now();
         let folder = arguments.work.join(format!("{}-{}-seed{seed}", arguments.variant.name(), arguments.steps));
         let (calibration, training): (Vec<&Sample>, Vec<&Sample>) =
             self.known.iter().partition(|sample| is_held_out(&sample.key, CALIBRATION_SHARE, seed));
@@ -207,14 +206,7 @@ impl Data {
         let report = EvaluationReport::new(&classifier.manifest().classes, &known, &unknown, Bootstrap::default());
         let model_bytes = std::fs::metadata(folder.join("model.pt"))?.len();
         let forward_ms = forward_ms(&classifier, &folder)?;
-        Ok(SeedResult {
-            seed,
-            minutes: start.elapsed().as_secs_f64() / 60.0,
-            model_bytes,
-            forward_ms,
-            report,
-            corrupted,
-        })
+        Ok(SeedResult { seed, model_bytes, forward_ms, report, corrupted })
     }
 }
 

@@ -12,8 +12,6 @@ use crate::corrupted::Corrupted;
 pub struct SeedResult {
     /// The seed.
     pub seed: u64,
-    /// Wall time of training, fitting and judging in minutes.
-    pub minutes: f64,
     /// Size of `model.pt` in bytes.
     pub model_bytes: u64,
     /// Median time of the network for one image in milliseconds.
