@@ -13,6 +13,7 @@ use rerun::{TextDocument, TextLog, TextLogLevel};
 
 use super::layout::{ROS_TIME, blueprint, path};
 use super::{ViewFrame, ViewPicture, ViewRegion, ViewerError, ViewerOptions, ViewerTarget, feature_map, sink, text};
+use crate::detector::{DetectorKind, Family};
 use crate::monitor::Verdict;
 
 /// Timeline that counts frames.
@@ -91,8 +92,7 @@ impl Recorder {
     /// Names, colours and widths of the curves; logged once.
     fn describe_curves(&self) {
         let curves = [("fused", Color::from_rgb(255, 255, 255), 2.5), ALARM_CURVE, SUSPECT_CURVE];
-        let detectors = self.options.detectors.iter().zip(DETECTOR_COLORS.iter().cycle());
-        let detectors = detectors.map(|(name, [r, g, b])| (name.as_str(), Color::from_rgb(*r, *g, *b), 1.0));
+        let detectors = self.options.detectors.iter().map(|name| (name.as_str(), curve_color(name), 1.0));
         for (name, color, width) in curves.into_iter().chain(detectors) {
             let line = SeriesLines::new().with_names([name]).with_colors([color]).with_widths([width]);
             for parent in [path::P_VALUES, path::EVIDENCE] {
@@ -202,9 +202,18 @@ fn is_disconnected(sink: &dyn LogSink) -> bool {
 const ALARM_CURVE: (&str, Color, f32) = ("alarm level", Color(rerun::Rgba32::from_rgb(230, 60, 60)), 1.0);
 const SUSPECT_CURVE: (&str, Color, f32) = ("suspect level", Color(rerun::Rgba32::from_rgb(240, 170, 40)), 1.0);
 
-/// Colours that can be told apart on the dark background (Okabe and Ito, 2008).
-const DETECTOR_COLORS: [[u8; 3]; 6] =
-    [[86, 180, 233], [0, 158, 115], [204, 121, 167], [240, 228, 66], [0, 114, 178], [213, 94, 0]];
+/// One colour per family of detectors (from Okabe and Ito's palette): there are more detectors than colours that can be
+/// told apart, and those of one family tend to agree.
+fn curve_color(detector: &str) -> Color {
+    let [r, g, b] = match detector.parse().map(DetectorKind::family) {
+        Ok(Family::Pattern) => [0, 158, 115],
+        Ok(Family::Gaussian) => [204, 121, 167],
+        Ok(Family::Distance) => [86, 180, 233],
+        Ok(Family::Logits) => [213, 94, 0],
+        Err(_) => [160, 160, 160],
+    };
+    Color::from_rgb(r, g, b)
+}
 
 fn color(verdict: Verdict) -> Color {
     let [r, g, b] = match verdict {
