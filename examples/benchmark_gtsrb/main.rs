@@ -70,8 +70,11 @@ struct Arguments {
     #[arg(long, value_enum, default_value_t = Variant::Undecided)]
     variant: Variant,
     /// Training steps of 128 images.
-    #[arg(long, default_value_t = 2_500)]
+    #[arg(long, default_value_t = 4_500)]
     steps: usize,
+    /// Compare what the network learns about decoys after so many steps instead, when there are such results.
+    #[arg(long, default_value_t = 2_500)]
+    compare_steps: usize,
     /// Where models, monitors and the results of every seed are kept.
     #[arg(long, default_value = "target/benchmark_gtsrb")]
     work: PathBuf,
@@ -129,24 +132,36 @@ fn main() -> Result<()> {
 }
 
 fn result_file(arguments: &Arguments, variant: Variant, seed: u64) -> PathBuf {
-    arguments.work.join(format!("{}-{}-seed{seed}.json", variant.name(), arguments.steps))
+    file_of(arguments, variant, arguments.steps, seed)
+}
+
+fn file_of(arguments: &Arguments, variant: Variant, steps: usize, seed: u64) -> PathBuf {
+    arguments.work.join(format!("{}-{steps}-seed{seed}.json", variant.name()))
+}
+
+/// The results that there are.
+fn results(arguments: &Arguments, variant: Variant, steps: usize) -> Result<Vec<SeedResult>> {
+    let files = arguments.seeds.iter().map(|&seed| file_of(arguments, variant, steps, seed));
+    let read = |file: PathBuf| Ok(serde_json::from_str(&std::fs::read_to_string(file)?)?);
+    files.filter(|file| file.exists()).map(read).collect()
 }
 
 /// All results that there are, of every variant.
 fn report(arguments: &Arguments) -> Result<()> {
-    let mut results: BTreeMap<&str, Vec<SeedResult>> = BTreeMap::new();
+    let main = results(arguments, Variant::Undecided, arguments.steps)?;
+    let mut compared = BTreeMap::new();
     for variant in Variant::ALL {
-        let files = arguments.seeds.iter().map(|&seed| result_file(arguments, variant, seed));
-        let read = |file: PathBuf| Ok(serde_json::from_str(&std::fs::read_to_string(file)?)?);
-        let found = files.filter(|file| file.exists()).map(read).collect::<Result<Vec<SeedResult>>>()?;
+        let found = results(arguments, variant, arguments.compare_steps)?;
         if !found.is_empty() {
-            results.insert(variant.name(), found);
+            compared.insert(variant.name(), found);
         }
     }
-    let text = table::markdown(&results, Variant::Undecided.name(), arguments.steps);
+    let text = table::markdown(&main, arguments.steps, &compared, arguments.compare_steps);
     println!("{text}");
     if let Some(path) = &arguments.json {
-        std::fs::write(path, serde_json::to_string_pretty(&results)? + "\n")?;
+        let all =
+            BTreeMap::from([("results", serde_json::to_value(&main)?), ("decoys", serde_json::to_value(&compared)?)]);
+        std::fs::write(path, serde_json::to_string_pretty(&all)? + "\n")?;
     }
     if let Some(path) = &arguments.markdown {
         support::markdown::replace_section(path, "benchmark_gtsrb", &text)?;

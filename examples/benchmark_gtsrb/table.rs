@@ -17,16 +17,21 @@ const SETS: [(&str, &str); 5] = [
     ("noise", "noise"),
 ];
 
-/// All tables. `main` names the variant that the first ones show.
-pub fn markdown(results: &BTreeMap<&str, Vec<SeedResult>>, main: &str, steps: usize) -> String {
+/// All tables: of the results after `steps` steps, then of those with other decoys and `compared_steps` steps.
+pub fn markdown(
+    seeds: &[SeedResult],
+    steps: usize,
+    compared: &BTreeMap<&str, Vec<SeedResult>>,
+    compared_steps: usize,
+) -> String {
     let mut text = "## Traffic signs with held-out classes\n\n".to_owned();
-    if let Some(seeds) = results.get(main) {
+    if !seeds.is_empty() {
         introduction(&mut text, seeds, steps);
         detectors(&mut text, seeds);
         alarm_rates(&mut text, seeds);
         corruptions(&mut text, seeds);
     }
-    variants(&mut text, results);
+    variants(&mut text, compared, compared_steps);
     text
 }
 
@@ -125,14 +130,15 @@ fn corruptions(text: &mut String, seeds: &[SeedResult]) {
 }
 
 /// The same with other uses of decoys, for the seeds that there are.
-fn variants(text: &mut String, results: &BTreeMap<&str, Vec<SeedResult>>) {
+fn variants(text: &mut String, results: &BTreeMap<&str, Vec<SeedResult>>, steps: usize) {
     if results.len() < 2 {
         return;
     }
-    text.push_str(
+    let _ = write!(
+        text,
         "What decoys (training images made into something else, `src/training/decoys.rs`) are good for: the network learns to be undecided \
-         about them, that they are a class of their own (`--variant class`), or nothing (`--variant none`). Fused detectors, AUROC / FPR95 in \
-         %:\n\n",
+         about them, that they are a class of their own (`--variant class`), or nothing (`--variant none`), each in `--steps {steps}` \
+         steps. Fused detectors, AUROC / FPR95 in %:\n\n",
     );
     let titles =
         ["decoys", "seeds", "accuracy"].into_iter().chain(SETS.map(|(_, title)| title)).chain(["misclassified"]);

@@ -5,5 +5,6 @@
 
 pub mod features;
 pub mod markdown;
+pub mod patterns;
 pub mod samples;
 pub mod train;

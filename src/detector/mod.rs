@@ -78,10 +78,10 @@ pub trait Detector: Send + Sync + std::fmt::Debug {
     /// What makes this image's score high. The same conditions as for [`Detector::score`].
     fn explain(&self, features: &Features) -> Explanation;
 
-    /// Bits in which the penultimate pattern differs from the nearest one seen in training for the predicted class; `None`
-    /// for a detector without patterns. The same conditions as for [`Detector::score`].
-    fn hamming_distance(&self, _features: &Features) -> Option<u32> {
-        None
+    /// The score, and in how many bits the penultimate pattern differs from the nearest one seen in training for the predicted
+    /// class; `None` for a detector without patterns. The same conditions as for [`Detector::score`].
+    fn score_and_hamming_distance(&self, features: &Features) -> (f32, Option<u32>) {
+        (self.score(features), None)
     }
 
     /// Writes what [`Fit::load`] reads.

@@ -7,7 +7,7 @@ use serde_json::json;
 use self::layer::PatternLayer;
 use super::{Detector, DetectorKind, Explanation, Fit, FitError, FitInput, NearestExample, Part, Place, Summary};
 use crate::activation::{FeatureBank, FeatureLayout, Features};
-use crate::pattern::{Nearest, PatternError, QUANTILES};
+use crate::pattern::{Neighbour, PatternError, QUANTILES};
 use crate::storage::{Slab, StorageError, TensorReader, TensorWriter};
 
 /// Score: the mean over all layers of `−ln p_l`, each layer's vote; from 0 (seen exactly, in every layer).
@@ -36,7 +36,7 @@ impl PatternHamming {
 
     /// The training pattern nearest to the image's in the penultimate layer. `None` only when there is none at all.
     #[must_use]
-    pub fn nearest(&self, features: &Features) -> Option<Nearest> {
+    pub fn nearest(&self, features: &Features) -> Option<Neighbour> {
         let (index, layer) = self.layers().find(|(index, _)| *index == self.penultimate)?;
         layer.nearest(features.predicted_class(), features.layers[index].mean.view())
     }
@@ -63,9 +63,7 @@ impl Detector for PatternHamming {
     }
 
     fn score(&self, features: &Features) -> f32 {
-        let class = features.predicted_class();
-        let votes = self.layers().map(|(index, layer)| layer.vote(class, features.layers[index].mean.view()).surprise);
-        (votes.sum::<f64>() / self.layers.len() as f64) as f32
+        self.score_and_hamming_distance(features).0
     }
 
     /// The neurons and channels that lie on another side of a threshold than in the nearest pattern of their layer; expected
@@ -81,8 +79,17 @@ impl Detector for PatternHamming {
         Explanation::of(parts).near(nearest)
     }
 
-    fn hamming_distance(&self, features: &Features) -> Option<u32> {
-        self.nearest(features).map(|nearest| nearest.distance)
+    fn score_and_hamming_distance(&self, features: &Features) -> (f32, Option<u32>) {
+        let class = features.predicted_class();
+        let (mut sum, mut distance) = (0.0, None);
+        for (index, layer) in self.layers() {
+            let vote = layer.vote(class, features.layers[index].mean.view());
+            sum += vote.surprise;
+            if index == self.penultimate {
+                distance = vote.nearest.map(|nearest| nearest.distance);
+            }
+        }
+        ((sum / self.layers.len() as f64) as f32, distance)
     }
 
     fn save(&self, out: &mut TensorWriter<'_>) {
@@ -166,7 +173,7 @@ mod tests {
     #[test]
     fn distances_by_hand() {
         let detector = fitted();
-        let distance = |logits: &[f32], z: f32| detector.hamming_distance(&vector_image(logits, &[z]));
+        let distance = |logits: &[f32], z: f32| detector.score_and_hamming_distance(&vector_image(logits, &[z])).1;
         for z in [-1.0, 0.5, 2.0, 2.5, 100.0] {
             assert_eq!(distance(&[1.0, 0.0], z), Some(0), "{z}");
             assert_eq!(distance(&[0.0, 1.0], z), Some(0), "a class without images: all patterns count");
@@ -208,7 +215,7 @@ mod tests {
         assert_eq!(*detector.indices, [0, 1]);
         for &row in input.correct() {
             let features = bank.features(row);
-            assert_eq!((detector.score(&features), detector.hamming_distance(&features)), (0.0, Some(0)));
+            assert_eq!(detector.score_and_hamming_distance(&features), (0.0, Some(0)));
             let nearest = detector.explain(&features).nearest.unwrap();
             assert_eq!((nearest.class, nearest.distance), (bank.labels()[row], 0.0));
             assert!(nearest.images >= 1);

@@ -22,9 +22,10 @@ pub enum MonitorError {
     /// The description in the file contradicts itself.
     #[error("the file's description is inconsistent: {0}")]
     Inconsistent(String),
-    /// The file is of a newer format.
+    /// The file is of an older or newer format.
     #[error(
-        "{path} has format {found}; this version reads up to {FORMAT_VERSION}: update activation_monitor or fit again"
+        "{path} has format {found}, this version reads format {FORMAT_VERSION}: {}",
+        if *found < FORMAT_VERSION { "fit it again" } else { "update activation_monitor, or fit it again" }
     )]
     Format {
         /// Path of the file.

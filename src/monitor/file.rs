@@ -11,8 +11,8 @@ use crate::calibration::{ConditionalCalibrator, FUSED};
 use crate::detector::DetectorKind;
 use crate::storage::{TensorFile, Tensors};
 
-/// Newest file format this version reads and the one it writes.
-pub const FORMAT_VERSION: u32 = 1;
+/// The file format that this version reads and writes. Format 2 brought the compiled pattern sets.
+pub const FORMAT_VERSION: u32 = 2;
 
 const CALIBRATION: &str = "calibration";
 
@@ -58,7 +58,7 @@ impl FileKind {
 /// Whether a file is a monitor or a shard.
 ///
 /// # Errors
-/// [`MonitorError`] when it cannot be read, is neither, or is of a newer format.
+/// [`MonitorError`] when it cannot be read, is neither, or is of another format.
 pub fn file_kind(path: &Path) -> Result<FileKind, MonitorError> {
     let file = TensorFile::open(path)?;
     Ok(parse::<Kind>(&file)?.kind)
@@ -90,12 +90,12 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path, kind: FileKind) -> Result<(
     Ok((file, description.content))
 }
 
-/// Reads the description after its version, so that a newer format is said to be newer and not to be damaged.
+/// Reads the description after its version, so that another format is said to be another and not to be damaged.
 fn parse<T: DeserializeOwned>(file: &TensorFile) -> Result<T, MonitorError> {
     let path = || file.path().display().to_string();
     let metadata = |source| MonitorError::Metadata { path: path(), source };
     let found = serde_json::from_str::<Version>(file.metadata()).map_err(metadata)?.format_version;
-    if found > FORMAT_VERSION {
+    if found != FORMAT_VERSION {
         return Err(MonitorError::Format { path: path(), found });
     }
     serde_json::from_str(file.metadata()).map_err(metadata)
@@ -121,7 +121,7 @@ impl Monitor {
     /// [`crate::storage::VERIFY_AT_OPEN_BYTES`] are verified, larger ones by [`Monitor::verify`].
     ///
     /// # Errors
-    /// [`MonitorError`] when the file cannot be read, is no monitor, damaged, or of a newer format.
+    /// [`MonitorError`] when the file cannot be read, is no monitor, damaged, or of another format.
     pub fn open(path: &Path) -> Result<Self, MonitorError> {
         let (file, metadata) = read::<Metadata>(path, FileKind::Monitor)?;
         metadata.model.check(&metadata.layout)?;

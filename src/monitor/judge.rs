@@ -38,14 +38,7 @@ impl Judgement {
     }
 }
 
-impl Calibrated {
-    /// The detector's score; the largest number in place of an overflow, so that it ranks as most unusual.
-    pub(super) fn score(&self, features: &Features) -> f32 {
-        bounded(self.detector.score(features))
-    }
-}
-
-/// The nearest finite number; NaN counts as too large.
+/// The nearest finite number; NaN counts as too large, so that it ranks as most unusual.
 pub(super) fn bounded(score: f32) -> f32 {
     if score < f32::MAX { score.max(f32::MIN) } else { f32::MAX }
 }
@@ -64,17 +57,14 @@ impl Monitor {
             return Err(MonitorError::NonFinite { image: String::new() });
         }
         let class = features.predicted_class();
-        let detectors: Vec<DetectorResult> =
-            self.detectors.iter().map(|calibrated| calibrated.result(class, features)).collect();
+        let results = self.detectors.iter().map(|calibrated| calibrated.result(class, features));
+        let (detectors, distances): (Vec<DetectorResult>, Vec<Option<u32>>) = results.unzip();
         let fused = fuse(self.detectors.iter().zip(&detectors).map(|(calibrated, result)| {
             (calibrated.detector.kind().family(), calibrated.calibrator.of(class).surprise(result.score))
         }));
         Ok(Judgement {
             predicted_class: class,
-            hamming_distance: self
-                .detectors
-                .iter()
-                .find_map(|calibrated| calibrated.detector.hamming_distance(features)),
+            hamming_distance: distances.into_iter().flatten().next(),
             detectors,
             fused: DetectorResult { name: FUSED, score: fused, p_value: self.fused.of(class).p_value(fused) },
         })
@@ -82,9 +72,12 @@ impl Monitor {
 }
 
 impl Calibrated {
-    fn result(&self, class: usize, features: &Features) -> DetectorResult {
-        let score = self.score(features);
-        DetectorResult { name: self.detector.kind().name(), score, p_value: self.calibrator.of(class).p_value(score) }
+    /// The detector's result, and the Hamming distance where it has one.
+    fn result(&self, class: usize, features: &Features) -> (DetectorResult, Option<u32>) {
+        let (score, distance) = self.detector.score_and_hamming_distance(features);
+        let score = bounded(score);
+        let p_value = self.calibrator.of(class).p_value(score);
+        (DetectorResult { name: self.detector.kind().name(), score, p_value }, distance)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use ndarray::{ArrayView1, ArrayView2};
 
-use super::bits::check_width;
+use super::bits::{WORD_BITS, check_width};
 use super::{Pattern, PatternError};
 use crate::storage::{Slab, StorageError, TensorReader, TensorWriter};
 
@@ -69,8 +69,20 @@ impl Binarizer {
     /// The pattern of one image's `D` activations. Panics when there are fewer than in training.
     #[must_use]
     pub fn pattern(&self, activations: ArrayView1<'_, f32>) -> Pattern {
-        let bits = self.neurons.iter().zip(self.thresholds.iter());
-        Pattern::pack(bits.map(|(&neuron, &threshold)| activations[neuron as usize] > threshold))
+        match activations.as_slice() {
+            Some(values) => self.compare(|neuron| values[neuron]),
+            None => self.compare(|neuron| activations[neuron]),
+        }
+    }
+
+    fn compare(&self, activation: impl Fn(usize) -> f32) -> Pattern {
+        let words =
+            self.neurons.chunks(WORD_BITS).zip(self.thresholds.chunks(WORD_BITS)).map(|(neurons, thresholds)| {
+                let bits =
+                    neurons.iter().zip(thresholds).map(|(&neuron, &threshold)| activation(neuron as usize) > threshold);
+                bits.rev().fold(0, |word, bit| word << 1 | u64::from(bit))
+            });
+        Pattern::from_words(words.collect())
     }
 
     /// Writes the tensors `neurons` and `thresholds`.

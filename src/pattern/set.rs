@@ -1,42 +1,71 @@
 //! The compiled set of training patterns and its queries.
 
 use std::ops::Range;
+use std::path::Path;
 
-use super::bits::{MAX_WIDTH, hamming, words_for};
-use super::{Pattern, table};
-use crate::storage::{Slab, StorageError, TensorReader, TensorWriter};
+use super::bits::MAX_WIDTH;
+use super::collect::{Collector, Neighbour, One, Several, Within};
+use super::directory::{self, Directory};
+use super::hash::hash;
+use super::kernel::Kernel;
+use super::multi_index::MultiIndex;
+use super::rows::{LANES, Rows};
+use super::scan::scan;
+use super::{Pattern, Structure};
+use crate::storage::{Slab, StorageError, TensorFile, TensorReader, TensorWriter, Tensors};
+
+/// Metadata of a file that holds nothing but a set.
+const FILE_METADATA: &str = r#"{"kind":"patterns","format_version":1}"#;
+const FILE_SCOPE: &str = "patterns";
 
 /// Distinct patterns of each class with their number of images, ready for queries.
 ///
-/// Four arrays, used in place from a mapped file: the words of all patterns (sorted by class, then by value), the
-/// number of images per pattern, where each class begins, and a hash table over all patterns.
+/// All arrays are used in place from a mapped file; a query touches only what it needs of them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PatternSet {
     width: usize,
-    words: Slab<u64>,
-    counts: Slab<u32>,
+    /// The patterns in blocks, sorted by class, then by hash, then by value.
+    blocks: Slab<u64>,
+    /// Where each class begins, and the number of patterns.
     offsets: Slab<u64>,
-    table: Slab<u32>,
+    directory: Slab<u32>,
+    /// Numbers of the patterns that more than one image has, rising, and how many images they have.
+    repeated: Slab<u32>,
+    repeats: Slab<u32>,
+    index: Option<MultiIndex>,
 }
 
-/// A training pattern near a query.
+/// What a set is made of.
+pub(super) struct Parts {
+    pub width: usize,
+    pub blocks: Vec<u64>,
+    pub offsets: Vec<u64>,
+    pub directory: Vec<u32>,
+    pub repeated: Vec<u32>,
+    pub repeats: Vec<u32>,
+    pub index: Option<MultiIndex>,
+}
+
+/// Which patterns a query is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Nearest {
-    /// Number of differing bits.
-    pub distance: u32,
-    /// Number of the pattern in the set.
-    pub index: usize,
+pub enum Scope {
+    /// Those of one class; none for a class that does not exist.
+    Class(usize),
+    /// Those of all classes.
+    All,
 }
 
 impl PatternSet {
-    pub(super) fn from_parts(
-        width: usize,
-        words: Vec<u64>,
-        counts: Vec<u32>,
-        offsets: Vec<u64>,
-        table: Vec<u32>,
-    ) -> Self {
-        Self { width, words: words.into(), counts: counts.into(), offsets: offsets.into(), table: table.into() }
+    pub(super) fn from_parts(parts: Parts) -> Self {
+        Self {
+            width: parts.width,
+            blocks: parts.blocks.into(),
+            offsets: parts.offsets.into(),
+            directory: parts.directory.into(),
+            repeated: parts.repeated.into(),
+            repeats: parts.repeats.into(),
+            index: parts.index,
+        }
     }
 
     /// Number of bits of every pattern.
@@ -54,13 +83,19 @@ impl PatternSet {
     /// Number of distinct patterns of all classes together.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.counts.len()
+        self.offsets[self.classes()] as usize
     }
 
     /// Whether there is no pattern at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.counts.is_empty()
+        self.len() == 0
+    }
+
+    /// How near patterns are found.
+    #[must_use]
+    pub fn structure(&self) -> Structure {
+        self.index.as_ref().map_or(Structure::Scan, |index| Structure::MultiIndex { tables: index.tables() })
     }
 
     /// Numbers of the patterns of `class`; empty for a class that does not exist.
@@ -72,66 +107,143 @@ impl PatternSet {
         }
     }
 
-    /// Packed words of pattern `index`. Panics when `index ≥ len()`.
+    /// Class of pattern `index`. Panics when `index ≥ len()`.
     #[must_use]
-    pub fn words(&self, index: usize) -> &[u64] {
-        let words = words_for(self.width);
-        &self.words[index * words..(index + 1) * words]
+    pub fn class_of(&self, index: usize) -> usize {
+        assert!(index < self.len(), "pattern {index} of {}", self.len());
+        self.offsets.partition_point(|&start| start <= index as u64) - 1
+    }
+
+    /// Pattern `index`. Panics when `index ≥ len()`.
+    #[must_use]
+    pub fn pattern(&self, index: usize) -> Pattern {
+        assert!(index < self.len(), "pattern {index} of {}", self.len());
+        Pattern::from_words(self.rows().words(index).collect())
     }
 
     /// Number of training images with pattern `index`. Panics when `index ≥ len()`.
     #[must_use]
     pub fn count(&self, index: usize) -> u32 {
-        self.counts[index]
+        assert!(index < self.len(), "pattern {index} of {}", self.len());
+        self.repeated.binary_search(&(index as u32)).map_or(1, |place| self.repeats[place])
     }
 
-    /// Whether an image of `class` had exactly this pattern: one look-up in the hash table.
+    /// Whether a training image had exactly this pattern.
     #[must_use]
-    pub fn contains(&self, class: usize, query: &Pattern) -> bool {
-        self.find(class, query).is_some()
+    pub fn contains(&self, scope: Scope, query: &Pattern) -> bool {
+        self.find(scope, query).is_some()
     }
 
-    /// The pattern of `class` nearest to `query` and at most `bound` bits away, the first of equals; `None` when there
-    /// is none. A pattern that was seen is found by the hash table, any other by comparing it with all of the class.
+    /// Number of exactly this pattern, the first of several classes: one look into the directory per class.
     #[must_use]
-    pub fn nearest(&self, class: usize, query: &Pattern, bound: u32) -> Option<Nearest> {
-        match self.find(class, query) {
-            Some(index) => Some(Nearest { distance: 0, index }),
-            None => self.scan(self.class(class), query, bound),
+    pub fn find(&self, scope: Scope, query: &Pattern) -> Option<usize> {
+        let classes = match scope {
+            Scope::Class(class) => class..class.saturating_add(1),
+            Scope::All => 0..self.classes(),
+        };
+        let query = self.words_of(query);
+        let hash = hash(query.iter().copied());
+        let rows = self.rows();
+        let directory = Directory { starts: &self.directory };
+        classes.into_iter().find_map(|class| rows.find(&directory.find(class, &self.class(class), hash), hash, query))
+    }
+
+    /// The nearest pattern, the first of equals; `None` when there is none.
+    #[must_use]
+    pub fn nearest(&self, scope: Scope, query: &Pattern) -> Option<Neighbour> {
+        self.nearest_within(scope, query, self.width as u32)
+    }
+
+    /// The nearest pattern among those that are at most `radius` bits away, the first of equals.
+    #[must_use]
+    pub fn nearest_within(&self, scope: Scope, query: &Pattern, radius: u32) -> Option<Neighbour> {
+        let mut one = One::within(radius);
+        self.search(scope, query, &mut one);
+        one.best
+    }
+
+    /// The `count` nearest patterns, the nearest first, the first of equals; fewer when there are fewer.
+    #[must_use]
+    pub fn k_nearest(&self, scope: Scope, query: &Pattern, count: usize) -> Vec<Neighbour> {
+        if count == 0 {
+            return Vec::new();
+        }
+        let mut several = Several::new(count, self.width as u32);
+        self.search(scope, query, &mut several);
+        several.best
+    }
+
+    /// All patterns that are at most `radius` bits away, the nearest first.
+    #[must_use]
+    pub fn within(&self, scope: Scope, query: &Pattern, radius: u32) -> Vec<Neighbour> {
+        let mut within = Within::new(radius);
+        self.search(scope, query, &mut within);
+        within.sorted()
+    }
+
+    fn search(&self, scope: Scope, query: &Pattern, collector: &mut impl Collector) {
+        self.search_with(Kernel::fastest(), 1.0, scope, query, collector);
+    }
+
+    /// `patience` is what the hash tables may cost in relation to a scan before they leave the query to it.
+
+    pub(super) fn search_with(
+        &self,
+        kernel: Kernel,
+        patience: f64,
+        scope: Scope,
+        query: &Pattern,
+        collector: &mut impl Collector,
+    ) {
+        let (rows, members, query) = (self.rows(), self.members(scope), self.words_of(query));
+        let done = self.index.as_ref().is_some_and(|index| index.search(patience, rows, &members, query, collector));
+        if !done {
+            scan(kernel, rows, &members, query, collector);
         }
     }
 
-    fn find(&self, class: usize, query: &Pattern) -> Option<usize> {
-        let members = self.class(class);
-        let matches = |index| members.contains(&index) && self.words(index) == query.words();
-        table::find(&self.table, table::hash(class, query.words()), matches)
-    }
-
-    fn scan(&self, members: Range<usize>, query: &Pattern, bound: u32) -> Option<Nearest> {
-        let words = words_for(self.width);
-        let patterns = &self.words[members.start * words..members.end * words];
-        let mut best = None;
-        let mut limit = bound;
-        for (index, pattern) in members.zip(patterns.chunks_exact(words)) {
-            let Some(distance) = distance_within(pattern, query.words(), limit) else { continue };
-            best = Some(Nearest { distance, index });
-            let Some(closer) = distance.checked_sub(1) else { break };
-            limit = closer;
+    fn members(&self, scope: Scope) -> Range<usize> {
+        match scope {
+            Scope::Class(class) => self.class(class),
+            Scope::All => 0..self.len(),
         }
-        best
     }
 
-    /// Writes the tensors `width`, `words`, `counts`, `offsets` and `table`.
+    pub(super) fn rows(&self) -> Rows<'_> {
+        Rows { blocks: &self.blocks, row_bytes: self.width.div_ceil(8) }
+    }
+
+    /// The words of a query. Panics when its width is another than the set's.
+    fn words_of<'a>(&self, query: &'a Pattern) -> &'a [u64] {
+        assert_eq!(query.words().len(), self.width.div_ceil(64), "words of a query");
+        query.words()
+    }
+
+    /// Reads one number of every page, so that later queries need not wait for a disk.
+    pub fn prefault(&self) {
+        self.blocks.prefault();
+        if let Some(index) = &self.index {
+            index.prefault();
+        }
+        self.directory.prefault();
+    }
+
+    /// Writes the tensors of the set.
     pub fn save(&self, out: &mut TensorWriter<'_>) {
         out.put("width", &[1], &[self.width as u32]);
-        out.put("words", &[self.len(), words_for(self.width)], &self.words);
-        out.put("counts", &[self.len()], &self.counts);
-        out.put("offsets", &[self.offsets.len()], &self.offsets);
-        out.put("table", &[self.table.len()], &self.table);
+        let row_bytes = self.rows().row_bytes;
+        out.put_slab("blocks", &[self.blocks.len() / row_bytes, row_bytes], &self.blocks);
+        out.put_slab("offsets", &[self.offsets.len()], &self.offsets);
+        out.put_slab("directory", &[self.directory.len()], &self.directory);
+        out.put_slab("repeated", &[self.repeated.len()], &self.repeated);
+        out.put_slab("repeats", &[self.repeats.len()], &self.repeats);
+        if let Some(index) = &self.index {
+            index.save(&mut out.scope("index"));
+        }
     }
 
-    /// Uses in place what [`PatternSet::save`] wrote. Only widths and class offsets are read; damage to the patterns
-    /// themselves is found by [`crate::storage::TensorFile::verify`] and can at worst give a wrong distance.
+    /// Uses in place what [`PatternSet::save`] wrote. Only shapes, width and class offsets are read; damage to the patterns
+    /// themselves is found by [`TensorFile::verify`] and can at worst give a wrong answer.
     ///
     /// # Errors
     /// [`StorageError`] when a tensor is missing or misshapen or the offsets are not those of `classes` classes.
@@ -140,32 +252,50 @@ impl PatternSet {
         if !(1..=MAX_WIDTH).contains(&width) {
             return Err(tensors.invalid("width", format!("{width} is not in 1..={MAX_WIDTH}")));
         }
-        let counts = tensors.vector::<u32>("counts")?;
-        let words = tensors.get("words", [counts.len(), words_for(width)])?;
         let offsets = tensors.get::<u64, 1>("offsets", [classes + 1])?;
-        if offsets[0] != 0 || offsets[classes] != counts.len() as u64 || !offsets.is_sorted() {
-            return Err(tensors.invalid("offsets", format!("they do not rise from 0 to {}", counts.len())));
+        if offsets[0] != 0 || !offsets.is_sorted() || u32::try_from(offsets[classes]).is_err() {
+            return Err(tensors.invalid("offsets", "they do not rise from 0 to a number below 2³²"));
         }
-        let table = tensors.vector::<u32>("table")?;
-        if !table::is_valid_capacity(table.len()) {
-            return Err(tensors.invalid("table", format!("its length {} is no power of two", table.len())));
-        }
-        Ok(Self { width, words, counts, offsets, table })
+        let (patterns, row_bytes) = (offsets[classes] as usize, width.div_ceil(8));
+        let directory = directory::length(patterns, classes);
+        let repeated = tensors.vector::<u32>("repeated")?;
+        let index = tensors.scope("index");
+        Ok(Self {
+            width,
+            blocks: tensors.get("blocks", [patterns.div_ceil(LANES), row_bytes])?,
+            offsets,
+            directory: tensors.get("directory", [directory])?,
+            repeats: tensors.get("repeats", [repeated.len()])?,
+            repeated,
+            index: index.has("starts").then(|| MultiIndex::load(&index, width, patterns)).transpose()?,
+        })
     }
-}
 
-/// Number of differing bits, or `None` as soon as it exceeds `limit`.
-fn distance_within(a: &[u64], b: &[u64], limit: u32) -> Option<u32> {
-    // One check per eight words: cheaper than one per word, and still early for wide patterns.
-    const BLOCK: usize = 8;
-    let mut distance = 0;
-    for (a, b) in a.chunks(BLOCK).zip(b.chunks(BLOCK)) {
-        distance += hamming(a, b);
-        if distance > limit {
-            return None;
-        }
+    /// Writes a file that holds nothing but the set, at once or not at all.
+    ///
+    /// # Errors
+    /// [`StorageError`] when it cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), StorageError> {
+        let mut tensors = Tensors::default();
+        self.save(&mut tensors.scope(FILE_SCOPE));
+        TensorFile::write(path, FILE_METADATA, tensors)
     }
-    Some(distance)
+
+    /// Opens what [`PatternSet::write`] wrote. Takes the same time whatever the number of patterns; damage to the patterns
+    /// is found by [`TensorFile::verify`].
+    ///
+    /// # Errors
+    /// [`StorageError`] when the file cannot be read, is truncated, or holds something else.
+    pub fn open(path: &Path) -> Result<Self, StorageError> {
+        let file = TensorFile::map(path)?;
+        if file.metadata() != FILE_METADATA {
+            let reason = format!("it holds {}, not {FILE_METADATA}", file.metadata());
+            return Err(StorageError::Format { path: path.display().to_string(), reason });
+        }
+        let tensors = file.tensors().scope(FILE_SCOPE);
+        let [offsets] = tensors.shape::<u64, 1>("offsets")?;
+        Self::load(&tensors, offsets.saturating_sub(1))
+    }
 }
 
 #[cfg(test)]

@@ -3,14 +3,13 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{File, Permissions};
-use std::io::Write;
 use std::ops::Range;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use memmap2::Mmap;
-use safetensors::{Dtype, SafeTensors, View};
+use safetensors::{Dtype, SafeTensorError, SafeTensors, View};
 use sha2::{Digest, Sha256};
 
 use super::tensors::Tensor;
@@ -51,12 +50,13 @@ impl TensorFile {
     /// [`StorageError`] when the file cannot be written.
     pub fn write(path: &Path, metadata: &str, mut tensors: Tensors) -> Result<(), StorageError> {
         let digest = digest(metadata, tensors.0.iter().map(|(name, tensor)| (name.as_str(), tensor.parts())));
-        let digest = Tensor { dtype: Dtype::U8, shape: vec![digest.len()], bytes: digest.to_vec() };
-        tensors.0.insert(DIGEST_TENSOR.to_owned(), digest);
+        tensors.0.insert(DIGEST_TENSOR.to_owned(), Tensor::new(&[digest.len()], digest.to_vec().into()));
         let header = HashMap::from([(METADATA_KEY.to_owned(), metadata.to_owned())]);
-        let bytes = safetensors::serialize(tensors.0.iter(), Some(header))
-            .map_err(|error| StorageError::Format { path: path.display().to_string(), reason: error.to_string() })?;
-        replace(path, &bytes).map_err(|source| io("write", path, source))
+        replace(path, |place| match safetensors::serialize_to_file(tensors.0.iter(), Some(header), place) {
+            Err(SafeTensorError::IoError(error)) => Err(error),
+            other => other.map_err(std::io::Error::other),
+        })
+        .map_err(|source| io("write", path, source))
     }
 
     /// Maps a file and checks its structure; files up to [`VERIFY_AT_OPEN_BYTES`] are verified as well.
@@ -64,6 +64,18 @@ impl TensorFile {
     /// # Errors
     /// [`StorageError`] when the file cannot be read, is none of ours, truncated or damaged.
     pub fn open(path: &Path) -> Result<Self, StorageError> {
+        let file = Self::map(path)?;
+        if file.size_bytes() <= VERIFY_AT_OPEN_BYTES {
+            file.verify()?;
+        }
+        Ok(file)
+    }
+
+    /// Maps a file and checks its structure alone, which takes the same time whatever its size.
+    ///
+    /// # Errors
+    /// [`StorageError`] when the file cannot be read, is none of ours or truncated.
+    pub fn map(path: &Path) -> Result<Self, StorageError> {
         let file = File::open(path).map_err(|source| io("open", path, source))?;
         let map = Arc::new(map(&file).map_err(|source| io("map", path, source))?);
         let damaged = |reason: String| StorageError::Format { path: path.display().to_string(), reason };
@@ -75,11 +87,7 @@ impl TensorFile {
             let bytes = start + info.data_offsets.0..start + info.data_offsets.1;
             (name, TensorInfo { dtype: info.dtype, shape: info.shape.clone(), bytes })
         });
-        let file = Self { path: path.to_owned(), metadata, tensors: tensors.collect(), map: Arc::clone(&map) };
-        if file.size_bytes() <= VERIFY_AT_OPEN_BYTES {
-            file.verify()?;
-        }
-        Ok(file)
+        Ok(Self { path: path.to_owned(), metadata, tensors: tensors.collect(), map: Arc::clone(&map) })
     }
 
     /// Reads the whole file and compares its SHA-256 with the one that was written.
@@ -149,7 +157,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 
 impl Tensor {
     fn parts(&self) -> (Dtype, &[usize], &[u8]) {
-        (self.dtype, &self.shape, &self.bytes)
+        (self.dtype, &self.shape, self.bytes())
     }
 }
 
@@ -163,11 +171,11 @@ impl View for &Tensor {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(&self.bytes)
+        Cow::Borrowed(self.bytes())
     }
 
     fn data_len(&self) -> usize {
-        self.bytes.len()
+        self.bytes().len()
     }
 }
 
@@ -194,12 +202,16 @@ fn map(file: &File) -> std::io::Result<Mmap> {
     unsafe { Mmap::map(file) }
 }
 
-fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+/// Puts what `write` writes to a temporary place to `path`.
+fn replace(path: &Path, write: impl FnOnce(&Path) -> std::io::Result<()>) -> std::io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Temporary files are private by default; this one becomes the result, so the umask alone decides.
-    let mut file = tempfile::Builder::new().permissions(Permissions::from_mode(0o666)).tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
+    let place = tempfile::Builder::new().permissions(Permissions::from_mode(0o666)).tempfile_in(folder)?;
+    write(place.path())?;
+    // The writer puts a private file of its own there.
+    let file = File::open(place.path())?;
+    file.set_permissions(place.as_file().metadata()?.permissions())?;
+    file.sync_all()?;
+    place.persist(path).map_err(|error| error.error)?;
     Ok(())
 }

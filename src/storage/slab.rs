@@ -9,7 +9,7 @@ use memmap2::Mmap;
 use safetensors::Dtype;
 
 /// Element type of a tensor.
-pub trait Element: bytemuck::Pod + fmt::Debug {
+pub trait Element: bytemuck::Pod + fmt::Debug + Send + Sync {
     /// Its name in the file.
     const DTYPE: Dtype;
 }
@@ -36,7 +36,7 @@ pub struct Slab<T>(Source<T>);
 
 #[derive(Clone)]
 enum Source<T> {
-    Owned(Arc<[T]>),
+    Owned(Arc<Vec<T>>),
     Mapped { file: Arc<Mmap>, bytes: Range<usize>, element: PhantomData<T> },
 }
 
@@ -45,6 +45,13 @@ impl<T: Element> Slab<T> {
     pub(super) fn mapped(file: &Arc<Mmap>, bytes: Range<usize>) -> Option<Self> {
         bytemuck::try_cast_slice::<u8, T>(file.get(bytes.clone())?).ok()?;
         Some(Self(Source::Mapped { file: Arc::clone(file), bytes, element: PhantomData }))
+    }
+
+    /// Reads one number of every page (4 KiB), so that later reads need not wait for a disk.
+    pub fn prefault(&self) {
+        self.iter().step_by(4096 / size_of::<T>()).for_each(|number| {
+            std::hint::black_box(*number);
+        });
     }
 
     /// Whether the numbers lie in a mapped file.
@@ -67,7 +74,7 @@ impl<T: Element> Deref for Slab<T> {
 
 impl<T: Element> From<Vec<T>> for Slab<T> {
     fn from(values: Vec<T>) -> Self {
-        Self(Source::Owned(values.into()))
+        Self(Source::Owned(Arc::new(values)))
     }
 }
 

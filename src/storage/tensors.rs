@@ -1,22 +1,44 @@
 //! Named tensors on their way into a file and out of it.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::fmt::{self, Write};
+use std::sync::Arc;
 
 use safetensors::Dtype;
 
 use super::{Element, Slab, StorageError, TensorFile};
 
 /// One tensor that is to be written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct Tensor {
     pub dtype: Dtype,
     pub shape: Vec<usize>,
-    pub bytes: Vec<u8>,
+    values: Arc<dyn Bytes>,
+}
+
+impl Tensor {
+    pub fn new<T: Element>(shape: &[usize], values: Slab<T>) -> Self {
+        Self { dtype: T::DTYPE, shape: shape.to_vec(), values: Arc::new(values) }
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        self.values.bytes()
+    }
+}
+
+/// Numbers of any type.
+trait Bytes: fmt::Debug + Send + Sync {
+    fn bytes(&self) -> &[u8];
+}
+
+impl<T: Element> Bytes for Slab<T> {
+    fn bytes(&self) -> &[u8] {
+        bytemuck::cast_slice(self)
+    }
 }
 
 /// Tensors by name, to be written into a file.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Tensors(pub(super) BTreeMap<String, Tensor>);
 
 impl Tensors {
@@ -41,11 +63,13 @@ impl TensorWriter<'_> {
 
     /// Adds a tensor. Panics when `shape` does not hold as many numbers as `values`.
     pub fn put<T: Element>(&mut self, name: &str, shape: &[usize], values: &[T]) {
+        self.put_slab(name, shape, &values.to_vec().into());
+    }
+
+    /// Adds a tensor without copying its numbers. Panics when `shape` does not hold as many numbers as `values`.
+    pub fn put_slab<T: Element>(&mut self, name: &str, shape: &[usize], values: &Slab<T>) {
         assert_eq!(shape.iter().product::<usize>(), values.len(), "shape of tensor `{name}`");
-        let bytes = bytemuck::cast_slice(values).to_vec();
-        self.tensors
-            .0
-            .insert(format!("{}{name}", self.prefix), Tensor { dtype: T::DTYPE, shape: shape.to_vec(), bytes });
+        self.tensors.0.insert(format!("{}{name}", self.prefix), Tensor::new(shape, values.clone()));
     }
 }
 
@@ -71,6 +95,12 @@ impl<'a> TensorReader<'a> {
     #[must_use]
     pub fn name(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
+    }
+
+    /// Whether there is a tensor `name`.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.file.info(&self.name(name)).is_ok()
     }
 
     /// Shape of tensor `name` with `N` axes.

@@ -7,7 +7,7 @@ use crate::calibration::group_of;
 use crate::detector::FitInput;
 use crate::detector::curve::{self, KNOTS};
 use crate::detector::statistics::correlation_ratio;
-use crate::pattern::{Binarizer, Nearest, Pattern, PatternError, PatternSet, PatternSetBuilder};
+use crate::pattern::{Binarizer, Neighbour, Pattern, PatternError, PatternSet, PatternSetBuilder, Scope};
 use crate::storage::{Slab, StorageError, TensorReader, TensorWriter};
 
 /// Most bits of a layer's pattern, for the neurons that tell most about the class: further ones add more noise than they
@@ -31,7 +31,7 @@ pub struct PatternLayer {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Vote {
     /// The nearest training pattern; `None` only when there is none at all.
-    pub nearest: Option<Nearest>,
+    pub nearest: Option<Neighbour>,
     /// −ln of the share of training images that are at least as far from other tracks of their class; 0 or more.
     pub surprise: f64,
 }
@@ -46,9 +46,9 @@ impl PatternLayer {
         let correct = values.select(Axis(0), input.correct());
         let binarizer = Binarizer::fit(correct.view(), &correlation_ratio(values, input.by_class()), MAX_BITS)?;
         let classes = class_patterns(input, values, &binarizer);
-        let mut builder = PatternSetBuilder::new(binarizer.width(), classes.len())?;
+        let mut builder = PatternSetBuilder::new(binarizer.width(), classes.len())?.one_class();
         for (class, members) in classes.iter().enumerate() {
-            members.iter().for_each(|(_, pattern)| builder.insert(class, pattern.clone()));
+            members.iter().for_each(|(_, pattern)| builder.insert(class, pattern));
         }
         let mut distances: Vec<f32> = classes.iter().flat_map(|members| distances(members)).collect();
         distances.sort_unstable_by(f32::total_cmp);
@@ -75,7 +75,7 @@ impl PatternLayer {
 
     /// Class of pattern `index`.
     pub fn class_of(&self, index: usize) -> usize {
-        (0..self.set.classes()).find(|&class| self.set.class(class).contains(&index)).unwrap_or(0)
+        self.set.class_of(index)
     }
 
     /// Number of training images with pattern `index`.
@@ -91,29 +91,21 @@ impl PatternLayer {
     }
 
     /// The nearest training pattern.
-    pub fn nearest(&self, class: usize, activations: ArrayView1<'_, f32>) -> Option<Nearest> {
+    pub fn nearest(&self, class: usize, activations: ArrayView1<'_, f32>) -> Option<Neighbour> {
         let pattern = self.binarizer.pattern(activations);
-        if self.set.class(class).is_empty() {
-            return self.nearest_of_all(&pattern);
-        }
-        self.set.nearest(class, &pattern, self.width() as u32)
-    }
-
-    fn nearest_of_all(&self, pattern: &Pattern) -> Option<Nearest> {
-        let classes = 0..self.set.classes();
-        let nearest = classes.filter_map(|class| self.set.nearest(class, pattern, self.width() as u32));
-        nearest.min_by_key(|nearest| (nearest.distance, nearest.index))
+        let scope = if self.set.class(class).is_empty() { Scope::All } else { Scope::Class(class) };
+        self.set.nearest(scope, &pattern)
     }
 
     /// The neurons (or channels) in which an image differs from pattern `index`, each with the number of bits and the
     /// threshold between the two that is farthest from the image's activation.
     pub fn differences(&self, index: usize, activations: ArrayView1<'_, f32>) -> Vec<(usize, u32, f32)> {
-        let pattern = self.binarizer.pattern(activations);
+        let (pattern, other) = (self.binarizer.pattern(activations), self.set.pattern(index));
         let mut found: Vec<(usize, u32, f32)> = Vec::new();
         let bits = self.binarizer.neurons().iter().zip(self.binarizer.thresholds()).enumerate();
         for (bit, (&neuron, &threshold)) in bits {
             let (word, mask) = (bit / 64, 1u64 << (bit % 64));
-            if (pattern.words()[word] ^ self.set.words(index)[word]) & mask == 0 {
+            if (pattern.words()[word] ^ other.words()[word]) & mask == 0 {
                 continue;
             }
             let (neuron, value) = (neuron as usize, activations[neuron as usize]);
