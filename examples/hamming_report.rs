@@ -20,7 +20,9 @@ use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use activation_monitor::pattern::{DEFAULT_RADIUS, Pattern, PatternSet, PatternSetBuilder, Scope, Structure};
+use activation_monitor::pattern::{
+    DEFAULT_RADIUS, MAX_WIDTH, Pattern, PatternSet, PatternSetBuilder, Scope, Structure,
+};
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use serde::Serialize;
@@ -99,11 +101,13 @@ struct Percentiles {
 }
 
 fn main() -> Result<()> {
-    let arguments = Arguments::parse();
-    let queries = arguments.queries()?;
-    ensure!(!queries.is_empty(), "there are no queries");
+    let mut arguments = Arguments::parse();
     let folder = tempfile::tempdir()?;
-    let path = arguments.output.clone().unwrap_or_else(|| folder.path().join("patterns"));
+    arguments.synthesize(folder.path())?;
+    let mut queries = Vec::new();
+    arguments.read(arguments.queries.as_deref(), |query| queries.push(query))?;
+    ensure!(!queries.is_empty(), "there are no queries");
+    let path = arguments.output.clone().unwrap_or_else(|| folder.path().join("set"));
     let start = Instant::now();
     let (patterns, tables) = arguments.compile(&path)?;
     let build_seconds = start.elapsed().as_secs_f64();
@@ -152,19 +156,28 @@ impl Arguments {
         self.bits.div_ceil(8)
     }
 
-    fn queries(&self) -> Result<Vec<Pattern>> {
-        match (&self.queries, self.synthetic) {
-            (Some(path), _) => {
-                let mut queries = Vec::new();
-                self.read(path, |query| queries.push(query))?;
-                Ok(queries)
+    /// Writes the random patterns and queries that were asked for.
+    fn synthesize(&mut self, folder: &Path) -> Result<()> {
+        let Some(count) = self.synthetic else { return Ok(()) };
+        ensure!(
+            count > 0 && self.bits >= 16 && self.bits <= MAX_WIDTH,
+            "--synthetic wants patterns of 16 to {MAX_WIDTH} bits"
+        );
+        let (bits, row_bytes) = (self.bits, self.row_bytes());
+        let write = |name: &str, patterns: &mut dyn Iterator<Item = Pattern>| -> Result<PathBuf> {
+            let path = folder.join(name);
+            let mut file = BufWriter::new(File::create(&path)?);
+            for pattern in patterns {
+                let bytes: Vec<u8> = pattern.words().iter().flat_map(|word| word.to_le_bytes()).collect();
+                file.write_all(&bytes[..row_bytes])?;
             }
-            (None, Some(patterns)) => {
-                ensure!(patterns > 0 && self.bits >= 16, "--synthetic wants patterns of at least 16 bits");
-                Ok((0..self.synthetic_queries).map(|index| patterns::query(self.bits, patterns, index)).collect())
-            }
-            (None, None) => Ok(Vec::new()),
-        }
+            file.flush()?;
+            Ok(path)
+        };
+        self.patterns = Some(write("patterns", &mut (0..count).map(|index| patterns::member(bits, index)))?);
+        let queries = &mut (0..self.synthetic_queries).map(|index| patterns::query(bits, count, index));
+        self.queries = Some(write("queries", queries)?);
+        Ok(())
     }
 
     /// Compiles the patterns into a file. Gives the number of patterns and of tables.
@@ -174,14 +187,7 @@ impl Arguments {
             let structure = if tables == 0 { Structure::Scan } else { Structure::MultiIndex { tables } };
             builder = builder.structure(structure)?;
         }
-        let patterns = match (&self.patterns, self.synthetic) {
-            (Some(path), _) => self.read(path, |pattern| builder.insert(0, &pattern))?,
-            (None, patterns) => {
-                let patterns = patterns.unwrap_or(0);
-                (0..patterns).for_each(|index| builder.insert(0, &patterns::member(self.bits, index)));
-                patterns
-            }
-        };
+        let patterns = self.read(self.patterns.as_deref(), |pattern| builder.insert(0, &pattern))?;
         let set = builder.build()?;
         set.write(path)?;
         Ok((
@@ -194,7 +200,8 @@ impl Arguments {
     }
 
     /// Gives `take` every pattern of a file, and counts them.
-    fn read(&self, path: &Path, mut take: impl FnMut(Pattern)) -> Result<u64> {
+    fn read(&self, path: Option<&Path>, mut take: impl FnMut(Pattern)) -> Result<u64> {
+        let path = path.context("name --patterns and --queries, or --synthetic")?;
         let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
         let (size, row_bytes) = (file.metadata()?.len(), self.row_bytes() as u64);
         ensure!(

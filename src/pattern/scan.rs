@@ -3,7 +3,8 @@
 //! Twice: first the first column of all of them, one byte of result each, without a branch. Where patterns cluster, as
 //! those of a class do, the smallest of these bytes leads to the nearest pattern or to one hardly farther, and after it
 //! hardly any other first column is small enough for a second look. That is why a search costs little more than reading
-//! an eighth of a cache line per pattern. Where nothing is near, the second pass reads everything.
+//! an eighth of a cache line per pattern. Where nothing is near, the second pass reads nearly everything; large sets are then
+//! read once, without the first pass.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -37,6 +38,7 @@ pub(super) fn scan(
     }
     FIRST.with_borrow_mut(|first| {
         let (start, end) = (members.start / LANES, members.end.div_ceil(LANES));
+        let mut nothing_near = false;
         for piece in (start..end).step_by(PIECE) {
             let until = end.min(piece + PIECE);
             let groups = ((until - piece) * LANES).div_ceil(GROUP);
@@ -44,7 +46,7 @@ pub(super) fn scan(
                 first.resize(groups, [0; GROUP]);
             }
             let piece = Piece { kernel, rows: rows.blocks(piece, until), start: piece * LANES, query };
-            piece.scan(members, &mut first[..groups], collector);
+            nothing_near = piece.scan(members, nothing_near, &mut first[..groups], collector);
         }
     });
 }
@@ -59,15 +61,37 @@ struct Piece<'a> {
 }
 
 impl Piece<'_> {
-    fn scan(&self, members: &Range<usize>, first: &mut [FirstColumn], collector: &mut impl Collector) {
+    /// Says whether the second pass had to look at most blocks. When it had to in the piece before, there is no first.
+    fn scan(
+        &self,
+        members: &Range<usize>,
+        nothing_near: bool,
+        first: &mut [FirstColumn],
+        collector: &mut impl Collector,
+    ) -> bool {
+        if nothing_near {
+            first.fill([0; GROUP]);
+            self.exclude_others(members, first);
+            let before = collector.limit();
+            self.compare(first, 0, MOST_IN_A_COLUMN, collector);
+            return collector.limit() == before;
+        }
         self.kernel.first_column(self.rows, self.query, first);
+        self.exclude_others(members, first);
+        let promising = promising(first, collector);
+        self.compare(first, 0, promising, collector);
+        let limit = u8::try_from(collector.limit()).unwrap_or(MOST_IN_A_COLUMN).min(MOST_IN_A_COLUMN);
+        let seconds = at_most(first, limit);
+        self.compare(first, promising + 1, MOST_IN_A_COLUMN, collector);
+        // Four blocks in five have one of their eight patterns among every fifth.
+        seconds * 5 > first.len() * GROUP
+    }
+
+    fn exclude_others(&self, members: &Range<usize>, first: &mut [FirstColumn]) {
         let places = first.as_flattened_mut();
         places[..members.start.saturating_sub(self.start)].fill(EXCLUDED);
         let end = places.len().min(members.end - self.start);
         places[end..].fill(EXCLUDED);
-        let promising = promising(first, collector);
-        self.compare(first, 0, promising, collector);
-        self.compare(first, promising + 1, MOST_IN_A_COLUMN, collector);
     }
 
     /// Compares the patterns whose first column differs in `low` to `high` bits.

@@ -186,7 +186,6 @@ impl PatternSet {
     }
 
     /// `patience` is what the hash tables may cost in relation to a scan before they leave the query to it.
-
     pub(super) fn search_with(
         &self,
         kernel: Kernel,
