@@ -246,6 +246,37 @@ fn a_saved_set_is_used_in_place() {
     }
 }
 
+proptest! {
+    #[test]
+    fn a_damaged_file_gives_errors_or_wrong_answers_but_no_panic(
+        place: prop::sample::Index, bytes: [u8; 8], structure in prop::sample::select(vec![0usize, 15, 20]),
+    ) {
+        let patterns: Vec<_> = (0..90).map(|seed| (seed as usize % 3, random(130, seed % 70))).collect();
+        let structure = if structure == 0 { Structure::Scan } else { Structure::MultiIndex { tables: structure } };
+        let set = builder(130, 3, &patterns).structure(structure).unwrap().build().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("set");
+        set.write(&path).unwrap();
+        let mut content = std::fs::read(&path).unwrap();
+        let header = 8 + u64::from_le_bytes(*content.first_chunk().unwrap()) as usize;
+        let place = (header + place.index(content.len() - header)).min(content.len() - bytes.len());
+        content[place..place + bytes.len()].copy_from_slice(&bytes);
+        std::fs::write(&path, content).unwrap();
+        if let Ok(damaged) = PatternSet::open(&path) {
+            for query in [&patterns[0].1, &random(130, 999)] {
+                for scope in [Scope::All, Scope::Class(1)] {
+                    let _ = (damaged.contains(scope, query), damaged.k_nearest(scope, query, 5));
+                    let mut within = Within::new(40);
+                    damaged.search_with(Kernel::fastest(), f64::INFINITY, scope, query, &mut within);
+                    for found in within.sorted() {
+                        let _ = (damaged.count(found.index), damaged.class_of(found.index), damaged.pattern(found.index));
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// Random patterns, patterns around a few, and patterns that are hard on purpose.
 fn member(width: usize) -> impl Strategy<Value = Pattern> {
     prop_oneof![
