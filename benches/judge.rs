@@ -1,13 +1,16 @@
 //! What it costs to judge one image: every detector alone, and the whole monitor.
 //!
 //! Synthetic features of the size of the shipped model: 128 penultimate neurons, two layers of 64 maps, 43 classes with
-//! 800 training images each, all of them with another pattern.
+//! 800 training images each, all of them with another pattern. `shipped` is the monitor of `models/traffic_signs`, on random
+//! activations, which are near to nothing.
 
 use std::hint::black_box;
+use std::path::Path;
 
 use activation_monitor::activation::{FeatureBank, FeatureLayout, Features, Head, LayerFeatures, LayerKind, LayerSpec};
 use activation_monitor::detector::{DetectorKind, FitInput};
 use activation_monitor::monitor::{FitSettings, ModelId, Monitor};
+use activation_monitor::storage::TensorFile;
 use criterion::{Criterion, criterion_group, criterion_main};
 use ndarray::{Array1, Array2};
 use rand::{Rng, SeedableRng};
@@ -77,5 +80,28 @@ fn judge(criterion: &mut Criterion) {
     criterion.bench_function("judge", |bencher| bencher.iter(|| monitor.judge(black_box(&features))));
 }
 
-criterion_group!(benches, judge);
+/// The detectors of the shipped monitor.
+fn shipped(criterion: &mut Criterion) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/traffic_signs/traffic_signs.monitor");
+    let monitor = Monitor::open(&path).expect("the shipped monitor can be read");
+    let file = TensorFile::open(&path).expect("the shipped monitor can be read");
+    let (layout, mut random) = (&monitor.metadata().layout, ChaCha8Rng::seed_from_u64(4));
+    let mut numbers = |length: usize| -> Array1<f32> { (0..length).map(|_| random.random()).collect() };
+    let layers = layout.layers.iter().map(|layer| LayerFeatures {
+        mean: numbers(layer.channels),
+        variance: (layer.kind == LayerKind::Map).then(|| Array1::ones(layer.channels)),
+    });
+    let layers = layers.collect();
+    let features = Features { logits: numbers(layout.classes), layers };
+    for summary in &monitor.metadata().detectors {
+        let name = summary.name.name();
+        let detector = summary.name.load(&file.tensors().scope(name), layout).expect("the monitor is not damaged");
+        criterion.bench_function(&format!("shipped/{name}"), |bencher| {
+            bencher.iter(|| detector.score(black_box(&features)));
+        });
+    }
+    criterion.bench_function("shipped/judge", |bencher| bencher.iter(|| monitor.judge(black_box(&features))));
+}
+
+criterion_group!(benches, judge, shipped);
 criterion_main!(benches);
