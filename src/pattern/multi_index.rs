@@ -305,7 +305,7 @@ struct Flips {
 impl Flips {
     fn new(bits: u32, ones: u32) -> Self {
         let lowest = u64::MAX.checked_shr(u64::BITS - ones).unwrap_or(0);
-        Self { next: (ones <= bits).then_some(lowest), last: lowest << (bits - ones.min(bits)) }
+        Self { next: (ones <= bits).then_some(lowest), last: lowest.checked_shl(bits - ones.min(bits)).unwrap_or(0) }
     }
 }
 
@@ -334,6 +334,7 @@ mod tests {
                 assert_eq!(Flips::new(bits, ones).collect::<Vec<_>>(), expected, "{ones} of {bits}");
             }
         }
+        assert_eq!(Flips::new(64, 0).collect::<Vec<_>>(), [0]);
         assert_eq!(Flips::new(64, 1).count(), 64);
         assert_eq!(Flips::new(64, 2).count(), 2016);
         assert_eq!(Flips::new(64, 64).collect::<Vec<_>>(), [u64::MAX]);

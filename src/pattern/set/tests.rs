@@ -190,6 +190,23 @@ fn a_large_set_is_searched_by_hash_tables() {
 }
 
 #[test]
+fn chunks_of_a_whole_word_are_searched() {
+    for (width, tables) in [(64, 1), (128, 2), (1024, 16), (4096, 64)] {
+        let patterns: Vec<_> = (0..300).map(|seed| (0, random(width, seed))).collect();
+        let structure = Structure::MultiIndex { tables };
+        let set = builder(width, 1, &patterns).structure(structure).unwrap().build().unwrap();
+        for flips in [&[][..], &[3], &[0, 64], &[5, 6]] {
+            let query = flipped(&patterns[17].1, width, flips);
+            let expected = naive(&set, Scope::All, &query);
+            let mut one = One::within(2);
+            set.search_with(Kernel::fastest(), f64::INFINITY, Scope::All, &query, &mut one);
+            assert_eq!(one.best, expected.first().copied(), "{width} bits, {flips:?}");
+            assert_eq!(set.k_nearest(Scope::All, &query, 4), expected[..4]);
+        }
+    }
+}
+
+#[test]
 fn the_size_stays_near_that_of_the_raw_patterns() {
     for (width, structure, share) in [
         (64, Structure::Scan, 1.05),
