@@ -116,14 +116,14 @@ fn main() -> Result<()> {
         .seeds
         .iter()
         .copied()
-        .filter(|&seed| !result_file(&arguments, arguments.variant, seed).exists())
+        .filter(|&seed| !result_file(&arguments, arguments.variant, arguments.steps, seed).exists())
         .collect();
     if !missing.is_empty() {
         let data = Data::load(&arguments)?;
         for seed in missing {
             let result = data.measure(&arguments, seed)?;
             std::fs::write(
-                result_file(&arguments, arguments.variant, seed),
+                result_file(&arguments, arguments.variant, arguments.steps, seed),
                 serde_json::to_string_pretty(&result)? + "\n",
             )?;
         }
@@ -131,17 +131,18 @@ fn main() -> Result<()> {
     report(&arguments)
 }
 
-fn result_file(arguments: &Arguments, variant: Variant, seed: u64) -> PathBuf {
-    file_of(arguments, variant, arguments.steps, seed)
+/// Folder of the network of one run. Its results lie beside it, with the ending `json`.
+fn run_folder(arguments: &Arguments, variant: Variant, steps: usize, seed: u64) -> PathBuf {
+    arguments.work.join(format!("{}-{steps}-seed{seed}", variant.name()))
 }
 
-fn file_of(arguments: &Arguments, variant: Variant, steps: usize, seed: u64) -> PathBuf {
-    arguments.work.join(format!("{}-{steps}-seed{seed}.json", variant.name()))
+fn result_file(arguments: &Arguments, variant: Variant, steps: usize, seed: u64) -> PathBuf {
+    run_folder(arguments, variant, steps, seed).with_extension("json")
 }
 
 /// The results that there are.
 fn results(arguments: &Arguments, variant: Variant, steps: usize) -> Result<Vec<SeedResult>> {
-    let files = arguments.seeds.iter().map(|&seed| file_of(arguments, variant, steps, seed));
+    let files = arguments.seeds.iter().map(|&seed| result_file(arguments, variant, steps, seed));
     let read = |file: PathBuf| Ok(serde_json::from_str(&std::fs::read_to_string(file)?)?);
     files.filter(|file| file.exists()).map(read).collect()
 }
@@ -200,7 +201,7 @@ impl Data {
     }
 
     fn measure(&self, arguments: &Arguments, seed: u64) -> Result<SeedResult> {
-        let folder = arguments.work.join(format!("{}-{}-seed{seed}", arguments.variant.name(), arguments.steps));
+        let folder = run_folder(arguments, arguments.variant, arguments.steps, seed);
         let (calibration, training): (Vec<&Sample>, Vec<&Sample>) =
             self.known.iter().partition(|sample| is_held_out(&sample.key, CALIBRATION_SHARE, seed));
         println!("seed {seed}: {} training and {} calibration images", training.len(), calibration.len());

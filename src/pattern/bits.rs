@@ -35,7 +35,7 @@ impl Pattern {
     pub fn from_bytes(width: usize, bytes: &[u8]) -> Result<Self, PatternError> {
         check_width(width)?;
         let past_the_end = |last: u8| !width.is_multiple_of(8) && last >> (width % 8) != 0;
-        if bytes.len() != width.div_ceil(8) || bytes.last().copied().is_some_and(past_the_end) {
+        if bytes.len() != bytes_for(width) || bytes.last().copied().is_some_and(past_the_end) {
             return Err(PatternError::Bytes { width, bytes: bytes.len() });
         }
         Ok(Self::from_words(words_of(bytes).collect()))
@@ -61,6 +61,11 @@ impl Pattern {
 /// Number of words that hold `width` bits.
 pub(super) fn words_for(width: usize) -> usize {
     width.div_ceil(WORD_BITS)
+}
+
+/// Number of bytes that hold `width` bits.
+pub(super) fn bytes_for(width: usize) -> usize {
+    width.div_ceil(8)
 }
 
 /// Packed bytes as words, the last one filled up with zeros.

@@ -1,11 +1,10 @@
 //! Collects patterns and compiles them into a set.
 
-use super::bits::{check_width, words_for, words_of};
+use super::bits::{bytes_for, check_width, words_for, words_of};
 use super::hash::hash;
 use super::multi_index::{self, MultiIndex};
 use super::rows::{Rows, interleave};
 use super::segment::Segment;
-use super::set::Parts;
 use super::{Pattern, PatternError, PatternSet, directory};
 
 /// Queries are expected to look so many bits far when nothing else is said.
@@ -41,7 +40,7 @@ impl PatternSetBuilder {
     /// [`PatternError::Width`] when the width is not supported.
     pub fn new(width: usize, classes: usize) -> Result<Self, PatternError> {
         check_width(width)?;
-        let classes = vec![Segment::new(width.div_ceil(8)); classes];
+        let classes = vec![Segment::new(bytes_for(width)); classes];
         Ok(Self { width, radius: DEFAULT_RADIUS, one_class: false, structure: None, classes })
     }
 
@@ -101,7 +100,7 @@ impl PatternSetBuilder {
         if u32::try_from(patterns).is_err() {
             return Err(PatternError::TooMany { patterns });
         }
-        let row_bytes = self.width.div_ceil(8);
+        let row_bytes = bytes_for(self.width);
         let (mut repeated, mut repeats, mut offsets) = (Vec::new(), Vec::new(), vec![0]);
         let mut all = Concatenation::default();
         for class in self.classes {
@@ -125,8 +124,15 @@ impl PatternSetBuilder {
                 Some(MultiIndex::build(Rows { blocks: &blocks, row_bytes }, patterns, self.width, tables))
             }
         };
-        let width = self.width;
-        Ok(PatternSet::from_parts(Parts { width, blocks, offsets, directory, repeated, repeats, index }))
+        Ok(PatternSet {
+            width: self.width,
+            blocks: blocks.into(),
+            offsets: offsets.into(),
+            directory: directory.into(),
+            repeated: repeated.into(),
+            repeats: repeats.into(),
+            index,
+        })
     }
 }
 

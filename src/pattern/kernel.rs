@@ -67,41 +67,38 @@ impl Kernel {
         Self::available().next().unwrap_or(Self::Baseline)
     }
 
-    /// Writes for every pattern in how many bits its first column differs from that of the query. `first` has room for all
-    /// blocks.
+    /// Runs a loop with these instructions.
     #[allow(unsafe_code)]
-    pub fn first_column(self, rows: Rows<'_>, query: &[u64], first: &mut [FirstColumn]) {
+    pub fn run<L: Loop>(self, body: L) -> L::Output {
         match self {
             // SAFETY: `available` names these only on processors with the instructions.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => unsafe { avx512::first_column(rows, query, first) },
+            Self::Avx512 => unsafe { avx512(body) },
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => unsafe { avx2::first_column(rows, query, first) },
-            Self::Baseline => first_column(rows, query, first),
+            Self::Avx2 => unsafe { avx2(body) },
+            Self::Baseline => body.run(),
         }
     }
+}
 
-    /// The number of the next group from `from` on that may have a wanted pattern. Writes the distances of all that may be
-    /// wanted, and others. `first` is what [`Kernel::first_column`] wrote.
-    #[allow(unsafe_code)]
-    pub fn next(
-        self,
-        rows: Rows<'_>,
-        query: &[u64],
-        first: &[FirstColumn],
-        from: usize,
-        wanted: Wanted,
-        distances: &mut Distances,
-    ) -> Option<usize> {
-        match self {
-            // SAFETY: `available` names these only on processors with the instructions.
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => unsafe { avx512::next(rows, query, first, from, wanted, distances) },
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => unsafe { avx2::next(rows, query, first, from, wanted, distances) },
-            Self::Baseline => next(rows, query, first, from, wanted, distances),
-        }
-    }
+/// What is compiled for every instruction set.
+pub(super) trait Loop {
+    type Output;
+
+    /// Has to be inlined always, or else it is compiled for the baseline alone.
+    fn run(self) -> Self::Output;
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx512vpopcntdq,popcnt")]
+fn avx512<L: Loop>(body: L) -> L::Output {
+    body.run()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,popcnt")]
+fn avx2<L: Loop>(body: L) -> L::Output {
+    body.run()
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -113,83 +110,74 @@ fn has_avx512() -> bool {
         && is_x86_feature_detected!("popcnt")
 }
 
-#[cfg(target_arch = "x86_64")]
-macro_rules! compiled_for {
-    ($name:ident, $features:literal) => {
-        mod $name {
-            use super::{Distances, FirstColumn, Rows, Wanted};
-
-            #[target_feature(enable = $features)]
-            pub fn first_column(rows: Rows<'_>, query: &[u64], first: &mut [FirstColumn]) {
-                super::first_column(rows, query, first);
-            }
-
-            #[target_feature(enable = $features)]
-            pub fn next(
-                rows: Rows<'_>,
-                query: &[u64],
-                first: &[FirstColumn],
-                from: usize,
-                wanted: Wanted,
-                distances: &mut Distances,
-            ) -> Option<usize> {
-                super::next(rows, query, first, from, wanted, distances)
-            }
-        }
-    };
+/// Writes for every pattern in how many bits its first column differs from that of the query.
+pub(super) struct CompareFirstColumn<'a> {
+    pub rows: Rows<'a>,
+    pub query: &'a [u64],
+    /// Has room for all blocks.
+    pub first: &'a mut [FirstColumn],
 }
 
-#[cfg(target_arch = "x86_64")]
-compiled_for!(avx512, "avx512f,avx512vl,avx512bw,avx512dq,avx512vpopcntdq,popcnt");
-#[cfg(target_arch = "x86_64")]
-compiled_for!(avx2, "avx2,popcnt");
+impl Loop for CompareFirstColumn<'_> {
+    type Output = ();
 
-#[inline(always)]
-fn first_column(rows: Rows<'_>, query: &[u64], first: &mut [FirstColumn]) {
-    let Some(&query) = query.first() else { return };
-    let (first, _) = first.as_flattened_mut().as_chunks_mut::<LANES>();
-    for (block, first) in rows.blocks.chunks_exact(rows.row_bytes).zip(first) {
-        let words = match block.first_chunk() {
-            Some(words) => *words,
-            None => tail(block),
-        };
-        for (first, word) in first.iter_mut().zip(words) {
-            *first = (word ^ query).count_ones() as u8;
+    #[inline(always)]
+    fn run(self) {
+        let Some(&query) = self.query.first() else { return };
+        let (first, _) = self.first.as_flattened_mut().as_chunks_mut::<LANES>();
+        for (block, first) in self.rows.blocks.chunks_exact(self.rows.row_bytes).zip(first) {
+            let words = match block.first_chunk() {
+                Some(words) => *words,
+                None => tail(block),
+            };
+            for (first, word) in first.iter_mut().zip(words) {
+                *first = (word ^ query).count_ones() as u8;
+            }
         }
     }
 }
 
-#[inline(always)]
-fn next(
-    rows: Rows<'_>,
-    query: &[u64],
-    first: &[FirstColumn],
-    from: usize,
-    wanted: Wanted,
-    distances: &mut Distances,
-) -> Option<usize> {
-    for (group, first) in first.iter().enumerate().skip(from) {
-        if !any(first, wanted) {
-            continue;
-        }
-        let mut found = false;
-        let (blocks, (first, _)) = (group * GROUP / LANES, first.as_chunks::<LANES>());
-        let (distances, _) = distances.as_chunks_mut::<LANES>();
-        for ((first, distances), block) in first.iter().zip(distances).zip(blocks..) {
-            *distances = [FAR; LANES];
-            if any(first, wanted) {
-                let block = &rows.blocks[block * rows.row_bytes..][..rows.row_bytes];
-                if let Some(sums) = within(block, query, wanted.limit) {
-                    *distances = sums.map(|sum| sum as u16);
-                    found = true;
+/// Finds the next group from `from` on that may have a wanted pattern: its number. Writes the distances of all that may be
+/// wanted, and others.
+pub(super) struct FindNext<'a> {
+    pub rows: Rows<'a>,
+    pub query: &'a [u64],
+    /// What [`CompareFirstColumn`] wrote.
+    pub first: &'a [FirstColumn],
+    pub from: usize,
+    pub wanted: Wanted,
+    pub distances: &'a mut Distances,
+}
+
+impl Loop for FindNext<'_> {
+    type Output = Option<usize>;
+
+    #[inline(always)]
+    fn run(self) -> Option<usize> {
+        let Self { rows, query, wanted, .. } = self;
+        for (group, first) in self.first.iter().enumerate().skip(self.from) {
+            if !any(first, wanted) {
+                continue;
+            }
+            let mut found = false;
+            let (blocks, (first, _)) = (group * GROUP / LANES, first.as_chunks::<LANES>());
+            let (distances, _) = self.distances.as_chunks_mut::<LANES>();
+            for ((first, distances), block) in first.iter().zip(distances).zip(blocks..) {
+                *distances = [FAR; LANES];
+                if any(first, wanted) {
+                    let block = &rows.blocks[block * rows.row_bytes..][..rows.row_bytes];
+                    if let Some(sums) = within(block, query, wanted.limit) {
+                        *distances = sums.map(|sum| sum as u16);
+                        found = true;
+                    }
                 }
             }
+            if found {
+                return Some(group);
+            }
         }
-        if found {
-            return Some(group);
-        }
+        None
     }
-    None
 }
 
 #[inline(always)]
@@ -258,7 +246,7 @@ mod tests {
             };
             for kernel in Kernel::available() {
                 let mut first = vec![[u8::MAX; GROUP]; 43usize.div_ceil(8)];
-                kernel.first_column(rows, &query, &mut first);
+                kernel.run(CompareFirstColumn { rows, query: &query, first: &mut first });
                 let written = first.as_flattened();
                 assert_eq!(written[..plain.len()], plain_first, "{kernel:?}, {row_bytes} bytes");
                 assert!(written[plain.len()..].iter().all(|&bits| bits == u8::MAX));
@@ -266,7 +254,14 @@ mod tests {
                     let search = Wanted { low, high, limit };
                     let expected: Vec<usize> = (0..plain.len()).filter(|index| wanted(index, search)).collect();
                     let (mut found, mut from, mut distances) = (Vec::new(), 0, [0; GROUP]);
-                    while let Some(group) = kernel.next(rows, &query, &first, from, search, &mut distances) {
+                    while let Some(group) = kernel.run(FindNext {
+                        rows,
+                        query: &query,
+                        first: &first,
+                        from,
+                        wanted: search,
+                        distances: &mut distances,
+                    }) {
                         for (index, &distance) in
                             (group * GROUP..).zip(&distances).filter(|&(_, &distance)| distance != FAR)
                         {

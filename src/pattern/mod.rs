@@ -49,7 +49,10 @@ pub enum PatternError {
         width: usize,
     },
     /// Packed bytes are no pattern of this width.
-    #[error("{bytes} bytes with no bit set past the end are expected for {width} bits, {} of them", width.div_ceil(8))]
+    #[error(
+        "{width} bits are packed into {} bytes with no bit set past the last; these {bytes} bytes are not: check the width",
+        bits::bytes_for(*width)
+    )]
     Bytes {
         /// Number of bits.
         width: usize,
@@ -57,7 +60,7 @@ pub enum PatternError {
         bytes: usize,
     },
     /// So many tables cannot be.
-    #[error("{width} bits are cut into {} to {width} chunks, not {tables}", width.div_ceil(64))]
+    #[error("{width} bits are cut into {} to {width} chunks, not {tables}", bits::words_for(*width))]
     Tables {
         /// Number of tables.
         tables: usize,

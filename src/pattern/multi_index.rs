@@ -12,7 +12,7 @@
 
 use std::ops::Range;
 
-use super::bits::WORD_BITS;
+use super::bits::{WORD_BITS, bytes_for, words_for};
 use super::collect::{Collector, Neighbour};
 use super::hash::{bucket, mix};
 use super::rows::Rows;
@@ -55,12 +55,12 @@ pub(super) struct MultiIndex {
 /// How many tables pay off for so many patterns when queries look `radius` bits far: `None` when a scan is as fast, or when no
 /// two tables fit into the size that is allowed.
 pub(super) fn tables_for(width: usize, patterns: usize, radius: u32) -> Option<usize> {
-    let tables = most_tables(width).min(radius as usize + 1).max(width.div_ceil(WORD_BITS));
+    let tables = most_tables(width).min(radius as usize + 1).max(words_for(width));
     if tables > most_tables(width) || tables < 2 {
         return None;
     }
     let cost = cost_to_finish(width / tables, tables, 0, radius);
-    (cost < scan_cost(patterns, width.div_ceil(8))).then_some(tables)
+    (cost < scan_cost(patterns, bytes_for(width))).then_some(tables)
 }
 
 /// What it costs to find everything up to `limit` when everything below `seen` was found: tables are widened evenly.
@@ -75,8 +75,8 @@ fn cost_to_finish(chunk: usize, tables: usize, seen: u32, limit: u32) -> f64 {
 /// As many tables as fit into the allowed size; 0 when chunks would not fit into words.
 pub(super) fn most_tables(width: usize) -> usize {
     let per_pattern = size_of::<u32>() as f64 * (1.0 + 1.0 / PER_BUCKET as f64);
-    let fitting = (MAX_SHARE * width.div_ceil(8) as f64 / per_pattern) as usize;
-    let tables = fitting.min(MAX_TABLES.max(width.div_ceil(WORD_BITS)));
+    let fitting = (MAX_SHARE * bytes_for(width) as f64 / per_pattern) as usize;
+    let tables = fitting.min(MAX_TABLES.max(words_for(width)));
     if tables * WORD_BITS >= width { tables } else { 0 }
 }
 

@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 
 use super::collect::{Collector, Neighbour};
-use super::kernel::{FirstColumn, GROUP, Kernel, Wanted};
+use super::kernel::{CompareFirstColumn, FindNext, FirstColumn, GROUP, Kernel, Wanted};
 use super::rows::{LANES, Rows};
 
 /// Blocks that are looked at before the second pass; their bytes of result stay in the processor's cache.
@@ -76,12 +76,11 @@ impl Piece<'_> {
             self.compare(first, 0, MOST_IN_A_COLUMN, collector);
             return collector.limit() == before;
         }
-        self.kernel.first_column(self.rows, self.query, first);
+        self.kernel.run(CompareFirstColumn { rows: self.rows, query: self.query, first });
         self.exclude_others(members, first);
         let promising = promising(first, collector);
         self.compare(first, 0, promising, collector);
-        let limit = u8::try_from(collector.limit()).unwrap_or(MOST_IN_A_COLUMN).min(MOST_IN_A_COLUMN);
-        let seconds = at_most(first, limit);
+        let seconds = at_most(first, in_a_column(collector.limit()));
         self.compare(first, promising + 1, MOST_IN_A_COLUMN, collector);
         // Four blocks in five have one of their eight patterns among every fifth.
         seconds * 5 > first.len() * GROUP
@@ -99,8 +98,9 @@ impl Piece<'_> {
         let (mut from, mut distances) = (0, [0; GROUP]);
         loop {
             let limit = collector.limit();
-            let wanted = Wanted { low, high: u8::try_from(limit).unwrap_or(high).min(high), limit };
-            let found = self.kernel.next(self.rows, self.query, first, from, wanted, &mut distances);
+            let wanted = Wanted { low, high: in_a_column(limit).min(high), limit };
+            let (rows, query) = (self.rows, self.query);
+            let found = self.kernel.run(FindNext { rows, query, first, from, wanted, distances: &mut distances });
             let Some(group) = found else { return };
             let places = first[group].iter().zip(distances).zip(self.start + group * GROUP..);
             for ((&first, distance), index) in places {
@@ -112,6 +112,11 @@ impl Piece<'_> {
             from = group + 1;
         }
     }
+}
+
+/// In so many bits the first column of a pattern within the limit can differ.
+fn in_a_column(limit: u32) -> u8 {
+    limit.min(u32::from(MOST_IN_A_COLUMN)) as u8
 }
 
 /// Patterns whose first column differs in at most so many bits are compared first, for they make the limit fall.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::Path;
 
-use super::bits::MAX_WIDTH;
+use super::bits::{MAX_WIDTH, bytes_for, words_for};
 use super::collect::{Collector, Neighbour, One, Several, Within};
 use super::directory::{self, Directory};
 use super::hash::hash;
@@ -23,27 +23,16 @@ const FILE_SCOPE: &str = "patterns";
 /// All arrays are used in place from a mapped file; a query touches only what it needs of them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PatternSet {
-    width: usize,
+    pub(super) width: usize,
     /// The patterns in blocks, sorted by class, then by hash, then by value.
-    blocks: Slab<u64>,
+    pub(super) blocks: Slab<u64>,
     /// Where each class begins, and the number of patterns.
-    offsets: Slab<u64>,
-    directory: Slab<u32>,
+    pub(super) offsets: Slab<u64>,
+    pub(super) directory: Slab<u32>,
     /// Numbers of the patterns that more than one image has, rising, and how many images they have.
-    repeated: Slab<u32>,
-    repeats: Slab<u32>,
-    index: Option<MultiIndex>,
-}
-
-/// What a set is made of.
-pub(super) struct Parts {
-    pub width: usize,
-    pub blocks: Vec<u64>,
-    pub offsets: Vec<u64>,
-    pub directory: Vec<u32>,
-    pub repeated: Vec<u32>,
-    pub repeats: Vec<u32>,
-    pub index: Option<MultiIndex>,
+    pub(super) repeated: Slab<u32>,
+    pub(super) repeats: Slab<u32>,
+    pub(super) index: Option<MultiIndex>,
 }
 
 /// Which patterns a query is compared with.
@@ -56,18 +45,6 @@ pub enum Scope {
 }
 
 impl PatternSet {
-    pub(super) fn from_parts(parts: Parts) -> Self {
-        Self {
-            width: parts.width,
-            blocks: parts.blocks.into(),
-            offsets: parts.offsets.into(),
-            directory: parts.directory.into(),
-            repeated: parts.repeated.into(),
-            repeats: parts.repeats.into(),
-            index: parts.index,
-        }
-    }
-
     /// Number of bits of every pattern.
     #[must_use]
     pub fn width(&self) -> usize {
@@ -209,12 +186,12 @@ impl PatternSet {
     }
 
     pub(super) fn rows(&self) -> Rows<'_> {
-        Rows { blocks: &self.blocks, row_bytes: self.width.div_ceil(8) }
+        Rows { blocks: &self.blocks, row_bytes: bytes_for(self.width) }
     }
 
     /// The words of a query. Panics when its width is another than the set's.
     fn words_of<'a>(&self, query: &'a Pattern) -> &'a [u64] {
-        assert_eq!(query.words().len(), self.width.div_ceil(64), "words of a query");
+        assert_eq!(query.words().len(), words_for(self.width), "words of a query");
         query.words()
     }
 
@@ -255,7 +232,7 @@ impl PatternSet {
         if offsets[0] != 0 || !offsets.is_sorted() || u32::try_from(offsets[classes]).is_err() {
             return Err(tensors.invalid("offsets", "they do not rise from 0 to a number below 2³²"));
         }
-        let (patterns, row_bytes) = (offsets[classes] as usize, width.div_ceil(8));
+        let (patterns, row_bytes) = (offsets[classes] as usize, bytes_for(width));
         let directory = directory::length(patterns, classes);
         let repeated = tensors.vector::<u32>("repeated")?;
         let index = tensors.scope("index");
