@@ -181,6 +181,8 @@ fn plan(arguments: &Arguments) -> Plan {
         scale: 0.1,
         shift: 0.06,
         shear: 0.08,
+        distant: 0.0,
+        resolution: 1.0,
         contrast: 0.0,
         brightness: 0.0,
         colour: 0.0,

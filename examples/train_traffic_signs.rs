@@ -50,7 +50,7 @@ struct Arguments {
     #[arg(long, default_value_t = 0.3)]
     dropout: f64,
     /// Side length of the network's input in pixels.
-    #[arg(long, default_value_t = 32)]
+    #[arg(long, default_value_t = 40)]
     input_px: usize,
     /// Training steps of 128 images.
     #[arg(long, default_value_t = 4_000)]

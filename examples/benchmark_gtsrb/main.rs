@@ -42,7 +42,7 @@ const CALIBRATION_SHARE: f64 = 0.15;
 /// Official test images that are frames of training track 14/00023.
 const TEST_IMAGES_SEEN_IN_TRAINING: [&str; 8] =
     ["02291", "04548", "03594", "09575", "00666", "11906", "03546", "09384"];
-const INPUT: InputSpec = InputSpec { width: 32, height: 32, region_margin: 0.1 };
+const INPUT: InputSpec = InputSpec { width: 40, height: 40, region_margin: 0.1 };
 const DROPOUT: f64 = 0.3;
 
 /// Measure out-of-distribution detection on GTSRB with held-out classes.

@@ -20,6 +20,24 @@ pub enum Family {
     Distance,
     /// The logits, or what the head makes of altered activations.
     Logits,
+    /// Distances between penultimate activations, scaled by the logits.
+    Hybrid,
+}
+
+impl Family {
+    /// Weight of the family's vote in [`crate::calibration::fuse`].
+    ///
+    /// Images that the network misclassifies are told best by distances: so it is on held-out tracks of the training set
+    /// of GTSRB (`examples/benchmark_gtsrb`), where these weights were chosen. Distances and logits have their votes, so
+    /// detectors that mix the two have none.
+    #[must_use]
+    pub const fn weight(self) -> f64 {
+        match self {
+            Self::Pattern | Self::Gaussian | Self::Logits => 1.0,
+            Self::Distance => 4.0,
+            Self::Hybrid => 0.0,
+        }
+    }
 }
 
 macro_rules! registry {
@@ -93,9 +111,9 @@ registry! {
     /// [`super::Knn`]
     Knn = "knn" in Distance,
     /// [`super::Vim`]
-    Vim = "vim" in Distance,
+    Vim = "vim" in Hybrid,
     /// [`super::Nnguide`]
-    Nnguide = "nnguide" in Distance,
+    Nnguide = "nnguide" in Hybrid,
     /// [`super::Msp`]
     Msp = "msp" in Logits,
     /// [`super::MaxLogit`]

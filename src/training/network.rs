@@ -1,5 +1,10 @@
 //! A small residual network with global average pooling, an ensemble of such networks, and its TorchScript export.
 //!
+//! The images get a fourth channel: their brightness in units of the local contrast (Jarrett et al., "What is the Best
+//! Multi-Stage Architecture for Object Recognition?", ICCV 2009, §3.1; Cireşan et al., "Multi-Column Deep Neural Network for
+//! Traffic Sign Classification", Neural Networks 32, 2012, normalise the contrast of GTSRB too). It shows what is written on a
+//! sign in the shade or against the sun.
+//!
 //! He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, scaled down: a stem, then three stages that
 //! halve the resolution, each a strided convolution and a residual block; global average pooling; dropout; one
 //! linear head. Batch normalisation (Ioffe and Szegedy 2015) is folded into the convolutions on export.
@@ -19,6 +24,12 @@ use crate::model::{HeadSpec, ManifestLayer};
 /// Subtracted from and divided by on 0..1 input: roughly mean and deviation of photographs.
 const INPUT_MEAN: f64 = 0.4;
 const INPUT_SCALE: f64 = 0.25;
+/// Side length in pixels of the square around a pixel whose contrast counts; odd.
+const CONTRAST_WINDOW: i64 = 9;
+/// Added to the local variance of images in 0..1: noise is not amplified without limit.
+const CONTRAST_FLOOR: f64 = 2e-4;
+/// Red, green, blue, and brightness in units of the local contrast.
+const INPUT_CHANNELS: i64 = 4;
 
 /// Size of the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,7 +147,7 @@ impl Member {
         let [stem, one, two, three] = channels;
         let stage = |number: usize, from, to| Stage::new(path, &format!("{name}_{}", stage_name(number)), from, to);
         Self {
-            stem: ConvNorm::new(path, &format!("{name}_stem"), 3, stem, 1),
+            stem: ConvNorm::new(path, &format!("{name}_stem"), INPUT_CHANNELS, stem, 1),
             stages: [stage(0, stem, one), stage(1, one, two), stage(2, two, three)],
             head: nn::linear(path / format!("{name}_head"), three, classes as i64, nn::LinearConfig::default()),
         }
@@ -189,8 +200,7 @@ impl ResidualNetwork {
     /// Logits `N×K` of `N×3×H×W` images in 0..1, of every member. The convolutions run in `precision`: training in
     /// `BFloat16` is several times faster where the processor has instructions for it, and as accurate.
     pub fn forward(&self, images: &Tensor, precision: Kind, train: bool) -> Vec<Tensor> {
-        let normalised = (channels_last(images) - INPUT_MEAN) / INPUT_SCALE;
-        let normalised = normalised.to_kind(precision);
+        let normalised = channels_last(&normalised(images)).to_kind(precision);
         self.members.iter().map(|member| member.forward(&normalised, self.dropout, train)).collect()
     }
 
@@ -227,7 +237,7 @@ impl ResidualNetwork {
     }
 
     fn source(&self) -> Vec<String> {
-        let mut lines = vec![format!("normalised = torch.div(torch.sub(images, {INPUT_MEAN:?}), {INPUT_SCALE:?})")];
+        let mut lines = normalised_source();
         lines.extend(self.members.iter().flat_map(Member::source));
         for stage in 0..3 {
             let maps: Vec<&str> = self.members.iter().map(|member| member.stages[stage].name.as_str()).collect();
@@ -244,6 +254,38 @@ fn stage_name(index: usize) -> String {
     format!("stage{}", index + 1)
 }
 
+/// What the stem sees, `N×4×H×W`, of `N×3×H×W` images in 0..1.
+fn normalised(images: &Tensor) -> Tensor {
+    let grey = images.mean_dim([1i64].as_slice(), true, Kind::Float);
+    let mean = local_mean(&grey);
+    let variance = (local_mean(&grey.square()) - mean.square()).relu();
+    let contrast = (grey - mean) / (variance + CONTRAST_FLOOR).sqrt();
+    Tensor::cat(&[(images - INPUT_MEAN) / INPUT_SCALE, contrast], 1)
+}
+
+/// Mean over a window around every pixel; what lies outside of the image does not count.
+fn local_mean(images: &Tensor) -> Tensor {
+    let (window, padding) = ([CONTRAST_WINDOW; 2], [CONTRAST_WINDOW / 2; 2]);
+    images.avg_pool2d(window, [1, 1], padding, false, false, None::<i64>)
+}
+
+/// [`normalised`] in TorchScript.
+fn normalised_source() -> Vec<String> {
+    let (window, padding) = (CONTRAST_WINDOW, CONTRAST_WINDOW / 2);
+    let local_mean = |input: &str| {
+        format!("torch.avg_pool2d({input}, [{window}, {window}], [1, 1], [{padding}, {padding}], False, False)")
+    };
+    vec![
+        "grey = torch.mean(images, [1], True)".into(),
+        format!("mean = {}", local_mean("grey")),
+        format!("square = {}", local_mean("torch.mul(grey, grey)")),
+        "variance = torch.relu(torch.sub(square, torch.mul(mean, mean)))".into(),
+        format!("contrast = torch.div(torch.sub(grey, mean), torch.sqrt(torch.add(variance, {CONTRAST_FLOOR:?})))"),
+        format!("colours = torch.div(torch.sub(images, {INPUT_MEAN:?}), {INPUT_SCALE:?})"),
+        "normalised = torch.cat([colours, contrast], 1)".into(),
+    ]
+}
+
 /// The same `N×C×H×W` values with the channels innermost in memory, which libtorch's CPU convolutions are faster on.
 fn channels_last(images: &Tensor) -> Tensor {
     images.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2])
@@ -254,4 +296,58 @@ fn parameter(name: &str, tensor: &Tensor) -> Parameter {
     let mut values = vec![0.0; flat.numel()];
     flat.copy_data(&mut values, flat.numel());
     Parameter { name: name.into(), shape: tensor.size().iter().map(|&length| length as usize).collect(), values }
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::{CModule, Device, IValue};
+
+    use super::*;
+
+    const CLASSES: usize = 5;
+
+    fn network() -> (nn::VarStore, ResidualNetwork) {
+        tch::manual_seed(1);
+        let store = nn::VarStore::new(Device::Cpu);
+        let architecture = Architecture { members: 2, channels: [4, 4, 6, 8] };
+        let network = ResidualNetwork::new(&store.root(), architecture, CLASSES, 0.3);
+        // Normalisations that change something.
+        tch::no_grad(|| network.forward(&images() * 0.5, Kind::Float, true));
+        (store, network)
+    }
+
+    fn images() -> Tensor {
+        Tensor::rand([3, 3, 20, 24], (Kind::Float, Device::Cpu))
+    }
+
+    #[test]
+    fn the_exported_network_gives_the_mean_logits_and_all_layers() {
+        let (_store, network) = network();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.pt");
+        network.export("Test").save(&path).unwrap();
+        let images = images();
+        let module = CModule::load(&path).unwrap();
+        let IValue::Tuple(outputs) = module.forward_is(&[IValue::Tensor(images.shallow_clone())]).unwrap() else {
+            panic!("a tuple is returned")
+        };
+        let outputs: Vec<Tensor> = outputs.into_iter().map(|output| output.try_into().unwrap()).collect();
+        let logits = tch::no_grad(|| network.forward(&images, Kind::Float, false));
+        let mean = (&logits[0] + &logits[1]) / 2.0;
+        assert!((&outputs[0] - &mean).abs().max().double_value(&[]) < 1e-4, "{} {mean}", outputs[0]);
+        let sizes: Vec<_> = outputs.iter().map(Tensor::size).collect();
+        assert_eq!(sizes, [vec![3, 5], vec![3, 8, 10, 12], vec![3, 12, 5, 6], vec![3, 16, 3, 3], vec![3, 16]]);
+        assert_eq!(network.layers().len() + 1, outputs.len());
+    }
+
+    #[test]
+    fn contrast_does_not_depend_on_the_light() {
+        tch::manual_seed(2);
+        let images = images();
+        let contrast = |images: &Tensor| normalised(images).narrow(1, 3, 1);
+        let change = (contrast(&images) - contrast(&(&images * 0.5))).abs().max().double_value(&[]);
+        assert!(change < 0.05, "{change}");
+        let flat = contrast(&Tensor::full([1, 3, 12, 12], 0.7, (Kind::Float, Device::Cpu)));
+        assert!(flat.abs().max().double_value(&[]) < 0.1, "an empty image has no contrast");
+    }
 }

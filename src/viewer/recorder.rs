@@ -210,6 +210,7 @@ fn curve_color(detector: &str) -> Color {
         Ok(Family::Gaussian) => [204, 121, 167],
         Ok(Family::Distance) => [86, 180, 233],
         Ok(Family::Logits) => [213, 94, 0],
+        Ok(Family::Hybrid) => [240, 228, 66],
         Err(_) => [160, 160, 160],
     };
     Color::from_rgb(r, g, b)
