@@ -53,7 +53,7 @@ struct Arguments {
     #[arg(long, default_value_t = 40)]
     input_px: usize,
     /// Training steps of 128 images.
-    #[arg(long, default_value_t = 4_000)]
+    #[arg(long, default_value_t = 3_500)]
     steps: usize,
     /// Decoys per step of 128 images: training images made into something that is none of the classes; 0 for none.
     #[arg(long, default_value_t = Decoys::default().per_step)]

@@ -70,10 +70,10 @@ struct Arguments {
     #[arg(long, value_enum, default_value_t = Variant::Undecided)]
     variant: Variant,
     /// Training steps of 128 images.
-    #[arg(long, default_value_t = 4_500)]
+    #[arg(long, default_value_t = 3_000)]
     steps: usize,
     /// Compare what the network learns about decoys after so many steps instead, when there are such results.
-    #[arg(long, default_value_t = 2_500)]
+    #[arg(long, default_value_t = 3_000)]
     compare_steps: usize,
     /// Where models, monitors and the results of every seed are kept.
     #[arg(long, default_value = "target/benchmark_gtsrb")]
