@@ -16,31 +16,10 @@ pub enum Family {
     Pattern,
     /// Mean and variance of every neuron or channel on its own.
     Gaussian,
-    /// Distance from the distribution of a class.
+    /// Distances between penultimate activations.
     Distance,
-    /// Distance from the nearest training images.
-    Neighbours,
     /// The logits, or what the head makes of altered activations.
     Logits,
-    /// Distances between penultimate activations, scaled by the logits.
-    Hybrid,
-}
-
-impl Family {
-    /// Weight of the family's vote in [`crate::calibration::fuse`].
-    ///
-    /// Images that the network misclassifies are told best by their neighbours and by distances: so it is on held-out tracks
-    /// of the training set of GTSRB (`examples/benchmark_gtsrb`, seeds 0 and 1), where these weights were chosen. Detectors
-    /// that mix distances with logits have no vote, since both parts have theirs.
-    #[must_use]
-    pub const fn weight(self) -> f64 {
-        match self {
-            Self::Pattern | Self::Gaussian | Self::Logits => 1.0,
-            Self::Distance => 2.0,
-            Self::Neighbours => 4.0,
-            Self::Hybrid => 0.0,
-        }
-    }
 }
 
 macro_rules! registry {
@@ -112,11 +91,11 @@ registry! {
     /// [`super::RelativeMahalanobis`]
     RelativeMahalanobis = "relative_mahalanobis" in Distance,
     /// [`super::Knn`]
-    Knn = "knn" in Neighbours,
+    Knn = "knn" in Distance,
     /// [`super::Vim`]
-    Vim = "vim" in Hybrid,
+    Vim = "vim" in Distance,
     /// [`super::Nnguide`]
-    Nnguide = "nnguide" in Hybrid,
+    Nnguide = "nnguide" in Distance,
     /// [`super::Msp`]
     Msp = "msp" in Logits,
     /// [`super::MaxLogit`]

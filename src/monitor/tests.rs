@@ -294,12 +294,13 @@ fn shards_that_do_not_belong_together_are_refused() {
 #[test]
 fn another_format_is_said_to_be_another() {
     let (_folder, path) = saved(&fitted());
-    for (format, advice) in [(1, "format 2: fit it again"), (7, "format 2: update activation_monitor")] {
+    for (format, advice) in [(FORMAT_VERSION - 1, "fit it again"), (FORMAT_VERSION + 1, "update activation_monitor")] {
+        let advice = format!("format {FORMAT_VERSION}: {advice}");
         let text = format!(r#"{{"format_version": {format}, "kind": "oracle"}}"#);
         crate::storage::TensorFile::write(&path, &text, crate::storage::Tensors::default()).unwrap();
         let error = Monitor::open(&path).unwrap_err();
         assert!(matches!(error, MonitorError::Format { found, .. } if found == format), "{error}");
-        assert!(error.to_string().contains(advice), "{error}");
+        assert!(error.to_string().contains(&advice), "{error}");
     }
 }
 

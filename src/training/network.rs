@@ -312,7 +312,7 @@ mod tests {
         let architecture = Architecture { members: 2, channels: [4, 4, 6, 8] };
         let network = ResidualNetwork::new(&store.root(), architecture, CLASSES, 0.3);
         // Normalisations that change something.
-        tch::no_grad(|| network.forward(&images() * 0.5, Kind::Float, true));
+        tch::no_grad(|| network.forward(&(images() * 0.5), Kind::Float, true));
         (store, network)
     }
 

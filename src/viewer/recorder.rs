@@ -209,9 +209,7 @@ fn curve_color(detector: &str) -> Color {
         Ok(Family::Pattern) => [0, 158, 115],
         Ok(Family::Gaussian) => [204, 121, 167],
         Ok(Family::Distance) => [86, 180, 233],
-        Ok(Family::Neighbours) => [0, 114, 178],
         Ok(Family::Logits) => [213, 94, 0],
-        Ok(Family::Hybrid) => [240, 228, 66],
         Err(_) => [160, 160, 160],
     };
     Color::from_rgb(r, g, b)
