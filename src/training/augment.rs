@@ -110,6 +110,8 @@ fn normal(shape: &[i64]) -> Tensor {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn noise() -> Tensor {
@@ -120,15 +122,18 @@ mod tests {
     #[test]
     fn a_share_of_the_images_becomes_coarser() {
         let (images, augmentation) = (noise(), Augmentation { resolution: 0.5, ..Augmentation::default() });
+        let mut shares = BTreeSet::new();
         for _ in 0..20 {
             let coarse = augmentation.coarsen(&images);
             assert_eq!(coarse.size(), images.size());
             let spread = |images: &Tensor| images.var_dim([1i64, 2, 3].as_slice(), false, false);
             let changed = coarse.not_equal_tensor(&images).any_dims([1i64, 2, 3].as_slice(), false);
-            assert_eq!(changed.sum(Kind::Int64).int64_value(&[]), 3);
+            shares.insert(changed.sum(Kind::Int64).int64_value(&[]));
             let smoother = spread(&coarse).less_tensor(&(spread(&images) * 0.999));
             assert_eq!(smoother, changed);
         }
+        // None where the factor happens to leave the full resolution.
+        assert!(shares.remove(&3) && shares.iter().all(|&share| share == 0), "{shares:?}");
     }
 
     #[test]
