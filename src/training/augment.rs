@@ -5,6 +5,8 @@
 
 use tch::{Device, Kind, Tensor};
 
+const CPU: (Kind, Device) = (Kind::Float, Device::Cpu);
+
 /// Ranges of the random variation, uniform unless said otherwise.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Augmentation {
@@ -29,8 +31,6 @@ pub struct Augmentation {
     /// Largest standard deviation of the added noise.
     pub noise: f64,
 }
-
-const CPU: (Kind, Device) = (Kind::Float, Device::Cpu);
 
 impl Default for Augmentation {
     fn default() -> Self {
