@@ -72,9 +72,6 @@ struct Arguments {
     /// Training steps of 128 images.
     #[arg(long, default_value_t = 3_000)]
     steps: usize,
-    /// Compare what the network learns about decoys after so many steps instead, when there are such results.
-    #[arg(long, default_value_t = 3_000)]
-    compare_steps: usize,
     /// Where models, monitors and the results of every seed are kept.
     #[arg(long, default_value = "target/benchmark_gtsrb")]
     work: PathBuf,
@@ -116,14 +113,14 @@ fn main() -> Result<()> {
         .seeds
         .iter()
         .copied()
-        .filter(|&seed| !result_file(&arguments, arguments.variant, arguments.steps, seed).exists())
+        .filter(|&seed| !result_file(&arguments, arguments.variant, seed).exists())
         .collect();
     if !missing.is_empty() {
         let data = Data::load(&arguments)?;
         for seed in missing {
             let result = data.measure(&arguments, seed)?;
             std::fs::write(
-                result_file(&arguments, arguments.variant, arguments.steps, seed),
+                result_file(&arguments, arguments.variant, seed),
                 serde_json::to_string_pretty(&result)? + "\n",
             )?;
         }
@@ -132,37 +129,31 @@ fn main() -> Result<()> {
 }
 
 /// Folder of the network of one run. Its results lie beside it, with the ending `json`.
-fn run_folder(arguments: &Arguments, variant: Variant, steps: usize, seed: u64) -> PathBuf {
-    arguments.work.join(format!("{}-{steps}-seed{seed}", variant.name()))
+fn run_folder(arguments: &Arguments, variant: Variant, seed: u64) -> PathBuf {
+    arguments.work.join(format!("{}-{}-seed{seed}", variant.name(), arguments.steps))
 }
 
-fn result_file(arguments: &Arguments, variant: Variant, steps: usize, seed: u64) -> PathBuf {
-    run_folder(arguments, variant, steps, seed).with_extension("json")
+fn result_file(arguments: &Arguments, variant: Variant, seed: u64) -> PathBuf {
+    run_folder(arguments, variant, seed).with_extension("json")
 }
 
 /// The results that there are.
-fn results(arguments: &Arguments, variant: Variant, steps: usize) -> Result<Vec<SeedResult>> {
-    let files = arguments.seeds.iter().map(|&seed| result_file(arguments, variant, steps, seed));
+fn results(arguments: &Arguments, variant: Variant) -> Result<Vec<SeedResult>> {
+    let files = arguments.seeds.iter().map(|&seed| result_file(arguments, variant, seed));
     let read = |file: PathBuf| Ok(serde_json::from_str(&std::fs::read_to_string(file)?)?);
     files.filter(|file| file.exists()).map(read).collect()
 }
 
 /// All results that there are, of every variant.
 fn report(arguments: &Arguments) -> Result<()> {
-    let main = results(arguments, Variant::Undecided, arguments.steps)?;
-    let mut compared = BTreeMap::new();
+    let mut variants = BTreeMap::new();
     for variant in Variant::ALL {
-        let found = results(arguments, variant, arguments.compare_steps)?;
-        if !found.is_empty() {
-            compared.insert(variant.name(), found);
-        }
+        variants.insert(variant.name(), results(arguments, variant)?);
     }
-    let text = table::markdown(&main, arguments.steps, &compared, arguments.compare_steps);
+    let text = table::markdown(&variants, Variant::Undecided.name(), arguments.steps);
     println!("{text}");
     if let Some(path) = &arguments.json {
-        let all =
-            BTreeMap::from([("results", serde_json::to_value(&main)?), ("decoys", serde_json::to_value(&compared)?)]);
-        std::fs::write(path, serde_json::to_string_pretty(&all)? + "\n")?;
+        std::fs::write(path, serde_json::to_string_pretty(&variants)? + "\n")?;
     }
     if let Some(path) = &arguments.markdown {
         support::markdown::replace_section(path, "benchmark_gtsrb", &text)?;
@@ -201,7 +192,7 @@ impl Data {
     }
 
     fn measure(&self, arguments: &Arguments, seed: u64) -> Result<SeedResult> {
-        let folder = run_folder(arguments, arguments.variant, arguments.steps, seed);
+        let folder = run_folder(arguments, arguments.variant, seed);
         let (calibration, training): (Vec<&Sample>, Vec<&Sample>) =
             self.known.iter().partition(|sample| is_held_out(&sample.key, CALIBRATION_SHARE, seed));
         println!("seed {seed}: {} training and {} calibration images", training.len(), calibration.len());

@@ -17,21 +17,17 @@ const SETS: [(&str, &str); 5] = [
     ("noise", "noise"),
 ];
 
-/// All tables: of the results after `steps` steps, then of those with other decoys and `compared_steps` steps.
-pub fn markdown(
-    seeds: &[SeedResult],
-    steps: usize,
-    compared: &BTreeMap<&str, Vec<SeedResult>>,
-    compared_steps: usize,
-) -> String {
+/// All tables: of the results of the variant `main` after `steps` steps, then the comparison of all variants that have
+/// results.
+pub fn markdown(variants: &BTreeMap<&str, Vec<SeedResult>>, main: &str, steps: usize) -> String {
     let mut text = "## Traffic signs with held-out classes\n\n".to_owned();
-    if !seeds.is_empty() {
+    if let Some(seeds) = variants.get(main).filter(|seeds| !seeds.is_empty()) {
         introduction(&mut text, seeds, steps);
         detectors(&mut text, seeds);
         alarm_rates(&mut text, seeds);
         corruptions(&mut text, seeds);
     }
-    variants(&mut text, compared, compared_steps);
+    compare(&mut text, variants);
     text
 }
 
@@ -129,32 +125,38 @@ fn corruptions(text: &mut String, seeds: &[SeedResult]) {
     text.push('\n');
 }
 
-/// The same with other uses of decoys, for the seeds that there are.
-fn variants(text: &mut String, results: &BTreeMap<&str, Vec<SeedResult>>, steps: usize) {
-    if results.len() < 2 {
+/// The variants that have results, by the seeds that all of these have.
+fn compare(text: &mut String, variants: &BTreeMap<&str, Vec<SeedResult>>) {
+    let present: Vec<(&str, &Vec<SeedResult>)> =
+        variants.iter().filter(|(_, seeds)| !seeds.is_empty()).map(|(name, seeds)| (*name, seeds)).collect();
+    if present.len() < 2 {
         return;
     }
+    let everywhere = |seed: u64| present.iter().all(|(_, seeds)| seeds.iter().any(|result| result.seed == seed));
     let _ = write!(
         text,
         "What decoys (training images made into something else, `src/training/decoys.rs`) are good for: the network learns to be undecided \
-         about them, that they are a class of their own (`--variant class`), or nothing (`--variant none`), each in `--steps {steps}` \
-         steps. Fused detectors, AUROC / FPR95 in %:\n\n",
+         about them, that they are a class of their own (`--variant class`), or nothing (`--variant none`). Fused detectors, AUROC / FPR95 \
+         in %, for the seeds that all variants were run with:\n\n",
     );
     let titles =
         ["decoys", "seeds", "accuracy"].into_iter().chain(SETS.map(|(_, title)| title)).chain(["misclassified"]);
     row(text, titles.map(str::to_owned));
     row(text, (0..SETS.len() + 4).map(|_| "---".to_owned()));
-    for (variant, seeds) in results {
-        let mut cells = vec![(*variant).to_owned(), seeds.len().to_string()];
-        cells.push(summary(seeds, |result| result.report.in_distribution.accuracy));
+    for (variant, seeds) in &present {
+        let seeds: Vec<SeedResult> = seeds.iter().filter(|result| everywhere(result.seed)).cloned().collect();
+        let names: Vec<String> = seeds.iter().map(|result| result.seed.to_string()).collect();
+        let mut cells = vec![(*variant).to_owned(), names.join(", ")];
+        cells.push(summary(&seeds, |result| result.report.in_distribution.accuracy));
         for (set, _) in SETS {
             let figure = |figure: fn(&OodDetector) -> Option<f64>| {
-                summary(seeds, |result| figure(result.report.ood.get(set)?.detectors.get(FUSED)?))
+                summary(&seeds, |result| figure(result.report.ood.get(set)?.detectors.get(FUSED)?))
             };
             cells.push(format!("{} / {}", figure(|detector| detector.auroc), figure(|detector| detector.fpr95)));
         }
-        cells
-            .push(summary(seeds, |result| result.report.in_distribution.detectors.get(FUSED)?.misclassification_auroc));
+        cells.push(summary(&seeds, |result| {
+            result.report.in_distribution.detectors.get(FUSED)?.misclassification_auroc
+        }));
         row(text, cells.into_iter());
     }
     text.push('\n');

@@ -30,12 +30,12 @@ pub struct Decoys {
 }
 
 impl Default for Decoys {
-    /// 64 per step of all kinds for photographs, about which the network is to be undecided. No class can be turned.
+    /// 80 per step of all kinds for photographs, about which the network is to be undecided. No class can be turned.
     fn default() -> Self {
         Self {
             kinds: DecoyKind::PHOTOGRAPHS.to_vec(),
-            per_step: 64,
-            weight: 0.3,
+            per_step: 80,
+            weight: 0.35,
             target: DecoyTarget::Undecided,
             turns: Vec::new(),
         }
@@ -60,6 +60,10 @@ pub enum DecoyKind {
     Patchwork,
     /// 60 to 75 % are covered with one colour.
     Covered,
+    /// 60 to 85 % are hidden by smooth patches of one colour, as by dirt.
+    Smeared,
+    /// A bright haze leaves 3 to 12 % of its contrast.
+    Faded,
     /// A quarter or half turn (as in CSI, Tack et al., NeurIPS 2020, §2.2).
     Turned,
     /// A corner fills the whole image.
@@ -76,10 +80,12 @@ pub enum DecoyKind {
 
 impl DecoyKind {
     /// Kinds for coloured photographs of one object.
-    pub const PHOTOGRAPHS: [Self; 8] = [
+    pub const PHOTOGRAPHS: [Self; 10] = [
         Self::Jigsaw,
         Self::Patchwork,
         Self::Covered,
+        Self::Smeared,
+        Self::Faded,
         Self::Turned,
         Self::Corner,
         Self::Recoloured,
@@ -131,6 +137,8 @@ impl Decoys {
             DecoyKind::Jigsaw => jigsaw(images, rng),
             DecoyKind::Patchwork => with_others(images, labels, |images, others| patchwork(images, others, rng)),
             DecoyKind::Covered => covered(images, rng),
+            DecoyKind::Smeared => smeared(images, rng),
+            DecoyKind::Faded => faded(images),
             DecoyKind::Turned => self.turned(images, labels, rng),
             DecoyKind::Corner => corner(images, rng),
             DecoyKind::Recoloured => recoloured(images, rng),
@@ -140,11 +148,12 @@ impl Decoys {
         }
     }
 
-    /// The images that a turn changes, turned by a quarter or a half.
+    /// The images that a turn changes, turned by a half, as a sign may hang, or by a quarter.
     fn turned(&self, images: &Tensor, labels: &Tensor, rng: &mut impl Rng) -> Tensor {
         let turns: Vec<i64> = self.turns.iter().map(|&turns| i64::from(turns)).collect();
         let turns = Tensor::from_slice(&turns).index_select(0, labels).to_kind(Kind::Bool);
-        rows(images, &turns).rot90(rng.random_range(1..=3), [2, 3])
+        let quarters = if rng.random() { 2 } else { *[1, 3].choose(rng).unwrap_or(&1) };
+        rows(images, &turns).rot90(quarters, [2, 3])
     }
 }
 
@@ -197,6 +206,40 @@ fn covered(images: &Tensor, rng: &mut impl Rng) -> Tensor {
     covered
 }
 
+/// Hides 60 to 85 % of every image behind patches of one colour that varies a little.
+fn smeared(images: &Tensor, rng: &mut impl Rng) -> Tensor {
+    const GRAIN: f64 = 0.03;
+    const FINEST: i64 = 10;
+    let mask = patches(images, rng.random_range(3..=6), rng.random_range(0.6..0.85));
+    let colour = Tensor::rand([images.size()[0], 3, 1, 1], (Kind::Float, images.device()));
+    let paint = (colour + smooth_noise(images, FINEST) * GRAIN).clamp(0.0, 1.0);
+    images * (1.0 - &mask) + paint * mask
+}
+
+/// Opacity 0..1, one channel per image: high where smooth noise is, on about `share` of the image.
+fn patches(images: &Tensor, cells: i64, share: f64) -> Tensor {
+    const SHARPNESS: f64 = 6.0;
+    let heights = smooth_noise(images, cells);
+    let limit = heights.flatten(1, 3).quantile_scalar(1.0 - share, 1, true, "linear");
+    ((heights - limit.view([-1, 1, 1, 1])) * SHARPNESS).sigmoid()
+}
+
+/// Normally distributed noise of one channel per image, interpolated between `cells` × `cells` values.
+fn smooth_noise(images: &Tensor, cells: i64) -> Tensor {
+    let size = images.size();
+    let coarse = Tensor::randn([size[0], 1, cells, cells], (Kind::Float, images.device()));
+    coarse.upsample_bicubic2d([size[2], size[3]], false, None, None)
+}
+
+/// Leaves 3 to 12 % of the contrast of every image before a bright, nearly grey haze.
+fn faded(images: &Tensor) -> Tensor {
+    let (count, options) = (images.size()[0], (Kind::Float, images.device()));
+    let left = Tensor::rand([count, 1, 1, 1], options) * 0.09 + 0.03;
+    let tint = Tensor::randn([count, 3, 1, 1], options) * 0.02;
+    let haze = (Tensor::rand([count, 1, 1, 1], options) * 0.6 + 0.4 + tint).clamp(0.0, 1.0);
+    images * &left + haze * (1.0 - &left)
+}
+
 /// Enlarges a corner of 28 to 45 % of the side.
 fn corner(images: &Tensor, rng: &mut impl Rng) -> Tensor {
     let (height, width) = (images.size()[2], images.size()[3]);
@@ -233,9 +276,8 @@ fn scrambled(images: &Tensor) -> Tensor {
 /// Goes over into the other image along smooth random borders.
 fn blended(images: &Tensor, others: &Tensor) -> Tensor {
     const SHARPNESS: f64 = 8.0;
-    let size = images.size();
-    let coarse = Tensor::randn([size[0], 1, 4, 4], (Kind::Float, images.device())) * SHARPNESS;
-    let mask = coarse.upsample_bicubic2d([size[2], size[3]], false, None, None).sigmoid();
+    const CELLS: i64 = 4;
+    let mask = (smooth_noise(images, CELLS) * SHARPNESS).sigmoid();
     images * &mask + others * (1.0 - &mask)
 }
 
@@ -292,8 +334,42 @@ mod tests {
         }
     }
 
+    #[test]
+    fn patches_hide_the_share_that_is_asked_for() {
+        let original = Tensor::zeros([20, 3, 40, 40], (Kind::Float, Device::Cpu));
+        for share in [0.6, 0.85] {
+            let mask = patches(&original, 4, share);
+            assert_eq!(mask.size(), [20, 1, 40, 40]);
+            let hidden = mask.gt(0.5).to_kind(Kind::Double).mean_dim([1i64, 2, 3].as_slice(), false, Kind::Double);
+            assert!((hidden - share).abs().max().double_value(&[]) < 0.01);
+        }
+    }
+
+    #[test]
+    fn most_of_a_smeared_image_has_another_colour() {
+        let mut rng = ChaCha8Rng::seed_from_u64(8);
+        for _ in 0..10 {
+            let original = Tensor::full([4, 3, 40, 40], 10.0, (Kind::Float, Device::Cpu));
+            let smeared = smeared(&original, &mut rng);
+            assert_eq!(smeared.size(), original.size());
+            let hidden = smeared.lt(5.5).to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
+            assert!((0.55..0.9).contains(&hidden), "{hidden}");
+        }
+    }
+
+    #[test]
+    fn a_faded_image_is_bright_and_has_little_contrast() {
+        let stripes = Tensor::from_slice(&[1.0f32, 0.0]).repeat([8]).expand([50, 3, 16, 16], false);
+        let faded = faded(&stripes);
+        let [high, low] = [0, 1].map(|column| faded.select(3, column));
+        let contrast = &high - &low;
+        assert!((0.03 - 1e-4..0.12 + 1e-4).contains(&contrast.min().double_value(&[])));
+        assert!(contrast.max().double_value(&[]) < 0.12 + 1e-4);
+        assert!(low.min().double_value(&[]) > 0.25);
+    }
+
     fn decoys(turns: Vec<bool>) -> Decoys {
-        Decoys { per_step: 16, turns, ..Decoys::default() }
+        Decoys { per_step: 20, turns, ..Decoys::default() }
     }
 
     #[test]
@@ -365,13 +441,13 @@ mod tests {
         let labels = Tensor::arange(9, (Kind::Int64, Device::Cpu));
         let images = coloured(&images(9).upsample_nearest2d([16, 16], None, None)) / 10.0;
         let all = decoys(vec![true; 9]).make(&images, &labels, &mut ChaCha8Rng::seed_from_u64(3));
-        assert_eq!(all.size(), [16, 3, 16, 16]);
+        assert_eq!(all.size(), [20, 3, 16, 16]);
         let small = decoys(vec![true; 9]).make(
             &images.narrow(0, 0, 1),
             &labels.narrow(0, 0, 1),
             &mut ChaCha8Rng::seed_from_u64(3),
         );
         // Alone it has no partner of another class, so patchwork and blend are missing.
-        assert_eq!(small.size()[0], 6);
+        assert_eq!(small.size()[0], 8);
     }
 }
