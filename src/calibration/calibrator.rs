@@ -10,7 +10,7 @@ const TAIL_SHARE: f64 = 0.1;
 pub struct Calibrator {
     /// Rising, finite, not empty.
     scores: Slab<f32>,
-    /// Scale of the exponential tail, in units of the score; positive.
+    /// Scale of the tail, in units of the score; positive.
     tail_scale: f32,
 }
 
@@ -45,16 +45,17 @@ impl Calibrator {
         self.p_value_f64(score) as f32
     }
 
-    /// How unusual a score is: −ln of the p-value, from 0, continued beyond the largest calibration score by an
-    /// exponential tail, so that scores further out count more instead of all being `ln(n + 1)`.
+    /// How unusual a score is: −ln of the p-value, from 0, continued beyond the largest calibration score by a Pareto
+    /// tail, so that scores further out count more instead of all being `ln(n + 1)`. The tail is heavy: one detector that is
+    /// far out must not outvote all others.
     ///
     /// The tail's scale is the mean excess of the largest tenth of the calibration scores over the next lower one
-    /// (peaks over threshold with shape 0; Davison and Smith, J. R. Stat. Soc. B 52, 1990).
+    /// (peaks over threshold, generalised Pareto distribution with shape 1; Davison and Smith, J. R. Stat. Soc. B 52, 1990).
     #[must_use]
     pub fn surprise(&self, score: f32) -> f64 {
         let largest = self.scores[self.scores.len() - 1];
         let excess = (f64::from(score) - f64::from(largest)).max(0.0);
-        excess / f64::from(self.tail_scale) - self.p_value_f64(score).ln()
+        (excess / f64::from(self.tail_scale)).ln_1p() - self.p_value_f64(score).ln()
     }
 
     fn p_value_f64(&self, score: f32) -> f64 {
@@ -123,7 +124,7 @@ mod tests {
         // The largest tenth are 18 and 19, the next lower is 17: mean excess 1.5.
         assert_relative_eq!(calibrator.tail_scale, 1.5);
         assert_relative_eq!(calibrator.surprise(19.0), -(2.0f64 / 21.0).ln());
-        assert_relative_eq!(calibrator.surprise(22.0), 21.0f64.ln() + 2.0);
+        assert_relative_eq!(calibrator.surprise(22.0), 21.0f64.ln() + 3.0f64.ln());
         assert_eq!(calibrator.surprise(-5.0), 0.0);
     }
 

@@ -12,14 +12,28 @@ use crate::storage::{StorageError, TensorReader};
 /// What a detector looks at. Detectors of one family tend to agree; see [`crate::calibration::fuse`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Family {
-    /// Which neurons are active beyond what was seen in training.
-    Pattern,
-    /// Mean and variance of every neuron or channel on its own.
-    Gaussian,
-    /// Distances between penultimate activations.
-    Distance,
+    /// Every neuron or channel on its own: on or off, its range, mean and variance.
+    Neuron,
+    /// Distance of the whole activation from the distribution of a class or from a principal subspace.
+    Distribution,
+    /// Distance from the nearest training images.
+    Neighbours,
     /// The logits, or what the head makes of altered activations.
     Logits,
+}
+
+impl Family {
+    /// Weight of the family's vote in [`crate::calibration::fuse`].
+    ///
+    /// Neighbours count twice: images that the network misclassifies are told best by them, and so it is on held-out tracks of
+    /// the training set of GTSRB (`examples/benchmark_gtsrb`), too.
+    #[must_use]
+    pub const fn weight(self) -> f64 {
+        match self {
+            Self::Neuron | Self::Distribution | Self::Logits => 1.0,
+            Self::Neighbours => 2.0,
+        }
+    }
 }
 
 macro_rules! registry {
@@ -79,23 +93,23 @@ macro_rules! registry {
 
 registry! {
     /// [`super::PatternHamming`]
-    PatternHamming = "pattern_hamming" in Pattern,
+    PatternHamming = "pattern_hamming" in Neuron,
     /// [`super::BoxDistance`]
-    BoxDistance = "box" in Pattern,
+    BoxDistance = "box" in Neuron,
     /// [`super::GaussianDiag`]
-    GaussianDiag = "gaussian_diag" in Gaussian,
+    GaussianDiag = "gaussian_diag" in Neuron,
     /// [`super::GaussianKl`]
-    GaussianKl = "gaussian_kl" in Gaussian,
+    GaussianKl = "gaussian_kl" in Neuron,
     /// [`super::Mahalanobis`]
-    Mahalanobis = "mahalanobis" in Distance,
+    Mahalanobis = "mahalanobis" in Distribution,
     /// [`super::RelativeMahalanobis`]
-    RelativeMahalanobis = "relative_mahalanobis" in Distance,
+    RelativeMahalanobis = "relative_mahalanobis" in Distribution,
     /// [`super::Knn`]
-    Knn = "knn" in Distance,
+    Knn = "knn" in Neighbours,
     /// [`super::Vim`]
-    Vim = "vim" in Distance,
+    Vim = "vim" in Distribution,
     /// [`super::Nnguide`]
-    Nnguide = "nnguide" in Distance,
+    Nnguide = "nnguide" in Logits,
     /// [`super::Msp`]
     Msp = "msp" in Logits,
     /// [`super::MaxLogit`]

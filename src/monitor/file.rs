@@ -11,8 +11,9 @@ use crate::calibration::{ConditionalCalibrator, FUSED};
 use crate::detector::DetectorKind;
 use crate::storage::{TensorFile, Tensors};
 
-/// The file format that this version reads and writes. Format 2 brought the compiled pattern sets.
-pub const FORMAT_VERSION: u32 = 2;
+/// The file format that this version reads and writes. Format 2 brought the compiled pattern sets, format 3 another fusion
+/// of the detectors.
+pub const FORMAT_VERSION: u32 = 3;
 
 const CALIBRATION: &str = "calibration";
 

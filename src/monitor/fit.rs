@@ -187,7 +187,8 @@ impl<'a> Scored<'a> {
         let score = |row: usize| {
             let class = self.images[row].1;
             let detectors = calibrators.iter().zip(&self.detectors);
-            fuse(detectors.map(|(one, (family, scores))| (*family, one.of(class).surprise(scores[row]))))
+            let surprises = detectors.map(|(one, (family, scores))| (*family, one.of(class).surprise(scores[row])));
+            fuse(surprises, |family| family.weight())
         };
         Some(folds[fold].iter().map(|&row| self.sample(row, score(row))).collect())
     }

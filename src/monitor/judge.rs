@@ -24,7 +24,7 @@ pub struct Judgement {
     pub predicted_class: usize,
     /// One result per detector, in the monitor's order.
     pub detectors: Vec<DetectorResult>,
-    /// All detectors together; the score is a mean of −ln of their p-values (see [`fuse`]).
+    /// All detectors together; the score is a weighted mean of −ln of their p-values (see [`fuse`]).
     pub fused: DetectorResult,
     /// Bits in which the binary pattern of the penultimate layer differs from the nearest one seen in training for the predicted class; `None`
     /// without the detector `pattern_hamming`.
@@ -59,9 +59,10 @@ impl Monitor {
         let class = features.predicted_class();
         let results = self.detectors.iter().map(|calibrated| calibrated.result(class, features));
         let (detectors, distances): (Vec<DetectorResult>, Vec<Option<u32>>) = results.unzip();
-        let fused = fuse(self.detectors.iter().zip(&detectors).map(|(calibrated, result)| {
+        let surprises = self.detectors.iter().zip(&detectors).map(|(calibrated, result)| {
             (calibrated.detector.kind().family(), calibrated.calibrator.of(class).surprise(result.score))
-        }));
+        });
+        let fused = fuse(surprises, |family| family.weight());
         Ok(Judgement {
             predicted_class: class,
             hamming_distance: distances.into_iter().flatten().next(),

@@ -206,9 +206,9 @@ const SUSPECT_CURVE: (&str, Color, f32) = ("suspect level", Color(rerun::Rgba32:
 /// told apart, and those of one family tend to agree.
 fn curve_color(detector: &str) -> Color {
     let [r, g, b] = match detector.parse().map(DetectorKind::family) {
-        Ok(Family::Pattern) => [0, 158, 115],
-        Ok(Family::Gaussian) => [204, 121, 167],
-        Ok(Family::Distance) => [86, 180, 233],
+        Ok(Family::Neuron) => [0, 158, 115],
+        Ok(Family::Distribution) => [86, 180, 233],
+        Ok(Family::Neighbours) => [204, 121, 167],
         Ok(Family::Logits) => [213, 94, 0],
         Err(_) => [160, 160, 160],
     };

@@ -119,7 +119,7 @@ impl ReportPage<'_> {
                 @for (name, pen) in &sets { span { (pen.swatch()) " " (name) } }
             }
             @if let Some(fused) = fused {
-                div.one { (chart("fused: mean of −ln p over the families of detectors", &fused)) }
+                div.one { (chart("fused: weighted mean of −ln p over the families of detectors", &fused)) }
             }
             div.small { @for (name, svg) in &single { (chart(name, svg)) } }
         })
