@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use activation_monitor::activation::Features;
+use activation_monitor::calibration::Conditioning;
 use activation_monitor::dataset::{read_idx_images, read_idx_labels};
 use activation_monitor::evaluation::{AlarmRates, Bootstrap, EvaluationReport, OodDetector, ScoredImage, ScoredSet};
 use activation_monitor::model::{Classifier, DeviceChoice, InputSpec};
@@ -98,7 +99,8 @@ fn main() -> Result<()> {
     let classifier = trained(&arguments, &training)?;
     let trained = started.elapsed();
     let monitor = with_spinner("fitting the monitor", || {
-        fit_monitor(&classifier, &training.iter().collect::<Vec<_>>(), &calibration.iter().collect::<Vec<_>>())
+        let (training, calibration): (Vec<_>, Vec<_>) = (training.iter().collect(), calibration.iter().collect());
+        fit_monitor(&classifier, &training, &calibration, Conditioning::Pooled)
     })?;
     let fitted = started.elapsed();
     let judged = sets.iter().map(|set| judge(&classifier, &monitor, set)).collect::<Result<Vec<_>>>()?;

@@ -23,6 +23,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use activation_monitor::calibration::Conditioning;
 use activation_monitor::evaluation::{Bootstrap, EvaluationReport};
 use activation_monitor::model::{Classifier, DeviceChoice, InputSpec};
 use activation_monitor::scenario::{CLASS_NAMES, TURN_INTO_A_SIGN};
@@ -201,7 +202,7 @@ impl Data {
         }
         let classifier = Classifier::load(&folder, &DeviceChoice::Cpu)?;
         println!("fitting the monitor");
-        let monitor = fit_monitor(&classifier, &training, &calibration)?;
+        let monitor = fit_monitor(&classifier, &training, &calibration, Conditioning::Track)?;
         monitor.save(&folder.join("benchmark.monitor"))?;
         println!("judging");
         let known = scored(&classifier, &monitor, &self.test, true)?;

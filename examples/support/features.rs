@@ -1,6 +1,7 @@
 //! From images to features, judgements and an evaluation, on the road that the node and the command line take.
 
 use activation_monitor::activation::{FeatureBank, Features};
+use activation_monitor::calibration::Conditioning;
 use activation_monitor::evaluation::{ScoredImage, ScoredSet};
 use activation_monitor::frame::{self, Region};
 use activation_monitor::model::Classifier;
@@ -53,7 +54,13 @@ pub fn scored(classifier: &Classifier, monitor: &Monitor, samples: &[Sample], la
 }
 
 /// Fits all detectors that the model can serve.
-pub fn fit_monitor(classifier: &Classifier, training: &[&Sample], calibration: &[&Sample]) -> Result<Monitor> {
+pub fn fit_monitor(
+    classifier: &Classifier,
+    training: &[&Sample],
+    calibration: &[&Sample],
+    conditioning: Conditioning,
+) -> Result<Monitor> {
     let (training, calibration) = (bank(classifier, training)?, bank(classifier, calibration)?);
-    Ok(Monitor::fit(&training, &calibration, classifier.head(), model_id(classifier), &FitSettings::default())?)
+    let settings = FitSettings { conditioning, ..FitSettings::default() };
+    Ok(Monitor::fit(&training, &calibration, classifier.head(), model_id(classifier), &settings)?)
 }

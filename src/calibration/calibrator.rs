@@ -12,6 +12,8 @@ pub struct Calibrator {
     scores: Slab<f32>,
     /// Scale of the tail, in units of the score; positive.
     tail_scale: f32,
+    /// Number of images that a new one stands for, from 1: all of its track, or itself.
+    unseen: f32,
 }
 
 impl Calibrator {
@@ -22,7 +24,17 @@ impl Calibrator {
             return None;
         }
         scores.sort_unstable_by(f32::total_cmp);
-        Some(Self { tail_scale: tail_scale(&scores), scores: scores.into() })
+        Some(Self { tail_scale: tail_scale(&scores), scores: scores.into(), unseen: 1.0 })
+    }
+
+    /// Calibrates on the scores of images of `tracks` tracks, for images of other tracks; `None` as for [`Calibrator::fit`].
+    ///
+    /// Images of one track are alike, so an image of a new track is no sample of the same images but part of a track that
+    /// may be stranger than all others: it stands for as many images as a track has on average, `m = n / tracks`.
+    #[must_use]
+    pub fn fit_by_track(scores: Vec<f32>, tracks: usize) -> Option<Self> {
+        let unseen = scores.len() as f32 / tracks.max(1) as f32;
+        Some(Self { unseen: unseen.max(1.0), ..Self::fit(scores)? })
     }
 
     /// Number `n` of calibration scores.
@@ -40,12 +52,22 @@ impl Calibrator {
     /// Conformal p-value `(1 + #{calibration scores ≥ score}) / (n + 1)`, in `1/(n+1)..=1`; small means out of
     /// distribution. For an image exchangeable with the calibration images, P(p ≤ α) ≤ α (Vovk, Gammerman, Shafer,
     /// *Algorithmic Learning in a Random World*, 2005, §2.2). A NaN gets the smallest p-value.
+    ///
+    /// By track ([`Calibrator::fit_by_track`]) `(m + #{calibration scores ≥ score}) / (n + m)`, from `1/(tracks + 1)`:
+    /// P(p ≤ α) ≤ α for an image of a track that is exchangeable with the calibration tracks, exactly so for tracks of
+    /// equal length (Lee, Barber, Willett, *Distribution-free inference with hierarchical data*, 2023, §3).
     #[must_use]
     pub fn p_value(&self, score: f32) -> f32 {
-        self.p_value_f64(score) as f32
+        self.share(score, f64::from(self.unseen)) as f32
     }
 
-    /// How unusual a score is: −ln of the p-value, from 0, continued beyond the largest calibration score by a Pareto
+    /// The smallest p-value that there is.
+    #[must_use]
+    pub fn smallest_p_value(&self) -> f32 {
+        self.p_value(f32::NAN)
+    }
+
+    /// How unusual a score is: −ln of the p-value (of single images, also by track), from 0, continued beyond the largest calibration score by a Pareto
     /// tail, so that scores further out count more instead of all being `ln(n + 1)`. The tail is heavy: one detector that is
     /// far out must not outvote all others.
     ///
@@ -55,18 +77,20 @@ impl Calibrator {
     pub fn surprise(&self, score: f32) -> f64 {
         let largest = self.scores[self.scores.len() - 1];
         let excess = (f64::from(score) - f64::from(largest)).max(0.0);
-        (excess / f64::from(self.tail_scale)).ln_1p() - self.p_value_f64(score).ln()
+        (excess / f64::from(self.tail_scale)).ln_1p() - self.share(score, 1.0).ln()
     }
 
-    fn p_value_f64(&self, score: f32) -> f64 {
+    /// Share of the images that score as high, where the new image stands for `unseen` ones.
+    fn share(&self, score: f32, unseen: f64) -> f64 {
         let lower = if score.is_nan() { self.len() } else { self.scores.partition_point(|&other| other < score) };
-        (1 + self.len() - lower) as f64 / (self.len() + 1) as f64
+        ((self.len() - lower) as f64 + unseen) / (self.len() as f64 + unseen)
     }
 
-    /// Writes the tensors `scores` and `tail_scale`.
+    /// Writes the tensors `scores`, `tail_scale` and `unseen`.
     pub fn save(&self, out: &mut TensorWriter<'_>) {
         out.put("scores", &[self.len()], &self.scores);
         out.put("tail_scale", &[1], &[self.tail_scale]);
+        out.put("unseen", &[1], &[self.unseen]);
     }
 
     /// Uses in place what [`Calibrator::save`] wrote.
@@ -82,7 +106,11 @@ impl Calibrator {
         if !(tail_scale.is_finite() && tail_scale > 0.0) {
             return Err(tensors.invalid("tail_scale", format!("{tail_scale} is not positive")));
         }
-        Ok(Self { scores, tail_scale })
+        let unseen = tensors.get::<f32, 1>("unseen", [1])?[0];
+        if !(unseen.is_finite() && unseen >= 1.0) {
+            return Err(tensors.invalid("unseen", format!("{unseen} is not 1 or more")));
+        }
+        Ok(Self { scores, tail_scale, unseen })
     }
 }
 
@@ -116,6 +144,43 @@ mod tests {
             assert_relative_eq!(calibrator.p_value(score), p);
         }
         assert_relative_eq!(calibrator.p_value(f32::NAN), 0.2);
+    }
+
+    #[test]
+    fn a_track_counts_as_one() {
+        // Three tracks of four equal images each: the ranks among four tracks.
+        let scores = [1.0, 2.0, 3.0].into_iter().flat_map(|score| [score; 4]).collect();
+        let calibrator = Calibrator::fit_by_track(scores, 3).unwrap();
+        for (score, p) in [(0.5, 1.0), (1.5, 0.75), (2.5, 0.5), (3.5, 0.25)] {
+            assert_relative_eq!(calibrator.p_value(score), p);
+        }
+        assert_relative_eq!(calibrator.smallest_p_value(), 0.25);
+        assert_relative_eq!(calibrator.surprise(2.5), -(5.0f64 / 13.0).ln());
+        let single = Calibrator::fit_by_track(vec![1.0, 2.0], 2);
+        assert_eq!(single, Calibrator::fit(vec![1.0, 2.0]), "tracks of one image");
+    }
+
+    #[test]
+    fn p_values_by_track_hold_for_new_tracks() {
+        let mut random = ChaCha8Rng::seed_from_u64(8);
+        let (trials, tracks, frames) = (4000, 39, 5);
+        let (mut by_track, mut by_image) = (0u32, 0u32);
+        let level = 0.05;
+        for _ in 0..trials {
+            let mut track = || {
+                let centre: f32 = random.random_range(0.0..1.0);
+                [0; 5].map(|_| centre + random.random_range(0.0..0.01))
+            };
+            let scores: Vec<f32> = (0..tracks).flat_map(|_| track()).collect();
+            assert_eq!(scores.len(), tracks * frames);
+            let test = track()[0];
+            by_track += u32::from(Calibrator::fit_by_track(scores.clone(), tracks).unwrap().p_value(test) <= level);
+            by_image += u32::from(Calibrator::fit(scores).unwrap().p_value(test) <= level);
+        }
+        let [by_track, by_image] = [by_track, by_image].map(|count| f64::from(count) / f64::from(trials));
+        let deviation = (0.05 * 0.95 / f64::from(trials)).sqrt();
+        assert!(by_track <= 0.05 + 4.0 * deviation, "P(p <= {level}) = {by_track}");
+        assert!(by_image > by_track, "images of few tracks promise too much: {by_image}");
     }
 
     #[test]

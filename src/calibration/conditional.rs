@@ -21,6 +21,9 @@ pub enum Conditioning {
     /// The scores of all calibration images: the false-alarm rate holds over all images together.
     #[default]
     Pooled,
+    /// The scores of all calibration images, for an image of a new track: the false-alarm rate holds over tracks, at the
+    /// price of p-values that do not fall below one in the number of tracks ([`Calibrator::fit_by_track`]).
+    Track,
     /// The scores of the calibration images that were predicted to be of the same class: the false-alarm rate holds for
     /// each class, at the price of coarser p-values (Vovk, *Conditional validity of inductive conformal predictors*, ACML
     /// 2012, §3: label-conditional, here with the predicted label since the true one is unknown).
@@ -50,9 +53,13 @@ impl ConditionalCalibrator {
     /// Calibrates on held-out images; `None` without images or when a score is not finite.
     #[must_use]
     pub fn fit(samples: &[Sample<'_>], conditioning: Conditioning) -> Option<Self> {
-        let pooled = Calibrator::fit(samples.iter().map(|sample| sample.score).collect())?;
+        let scores = samples.iter().map(|sample| sample.score).collect();
+        let pooled = match conditioning {
+            Conditioning::Track => Calibrator::fit_by_track(scores, tracks(samples))?,
+            Conditioning::Pooled | Conditioning::Class => Calibrator::fit(scores)?,
+        };
         let classes = match conditioning {
-            Conditioning::Pooled => BTreeMap::new(),
+            Conditioning::Pooled | Conditioning::Track => BTreeMap::new(),
             Conditioning::Class => by_class(samples),
         };
         Some(Self { pooled, classes })
@@ -97,12 +104,15 @@ impl ConditionalCalibrator {
     }
 }
 
+fn tracks<'a>(samples: impl IntoIterator<Item = &'a Sample<'a>>) -> usize {
+    samples.into_iter().map(|sample| sample.track).collect::<BTreeSet<_>>().len()
+}
+
 fn by_class(samples: &[Sample<'_>]) -> BTreeMap<usize, Calibrator> {
     let mut members: BTreeMap<usize, Vec<&Sample<'_>>> = BTreeMap::new();
     samples.iter().for_each(|sample| members.entry(sample.class).or_default().push(sample));
     let enough = |samples: &[&Sample<'_>]| {
-        let tracks: BTreeSet<&str> = samples.iter().map(|sample| sample.track).collect();
-        samples.len() >= MIN_CLASS_IMAGES && tracks.len() >= MIN_CLASS_TRACKS
+        samples.len() >= MIN_CLASS_IMAGES && tracks(samples.iter().copied()) >= MIN_CLASS_TRACKS
     };
     let large = members.into_iter().filter(|(_, samples)| enough(samples));
     let fitted = large.filter_map(|(class, samples)| {
@@ -137,13 +147,17 @@ mod tests {
         let pooled = ConditionalCalibrator::fit(&samples(), Conditioning::Pooled).unwrap();
         assert_eq!((pooled.classes(), pooled.of(0).p_value(99.5)), (0, 106.0 / 206.0));
         assert_eq!(ConditionalCalibrator::fit(&[], Conditioning::Class), None);
+        // Seven tracks of 205 images.
+        let by_track = ConditionalCalibrator::fit(&samples(), Conditioning::Track).unwrap();
+        approx::assert_relative_eq!(by_track.of(0).smallest_p_value(), 1.0 / 7.0);
+        assert_eq!(by_track.classes(), 0);
     }
 
     #[test]
     fn it_survives_a_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("calibration");
-        for conditioning in [Conditioning::Pooled, Conditioning::Class] {
+        for conditioning in [Conditioning::Pooled, Conditioning::Track, Conditioning::Class] {
             let fitted = ConditionalCalibrator::fit(&samples(), conditioning).unwrap();
             let mut tensors = Tensors::default();
             fitted.save(&mut tensors.scope("fused"));

@@ -53,7 +53,8 @@ pub(super) struct Fit {
     /// Detectors to fit, separated by commas [default: all that the model can serve]
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     detectors: Vec<DetectorKind>,
-    /// Compare with all calibration images, or with those of the predicted class where there are enough
+    /// Compare with all calibration images; with whole tracks, so that the false-alarm rate holds for new ones; or with
+    /// the images of the predicted class where there are enough
     #[arg(long, value_name = "WHAT", default_value = "pooled")]
     conditioning: ConditioningChoice,
     /// Look at part I of N only and write a shard for `merge`
@@ -68,6 +69,7 @@ pub(super) struct Fit {
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum ConditioningChoice {
     Pooled,
+    Track,
     Class,
 }
 
@@ -75,6 +77,7 @@ impl From<ConditioningChoice> for Conditioning {
     fn from(choice: ConditioningChoice) -> Self {
         match choice {
             ConditioningChoice::Pooled => Self::Pooled,
+            ConditioningChoice::Track => Self::Track,
             ConditioningChoice::Class => Self::Class,
         }
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::metadata::{BankSummary, DetectorSummary, Metadata, ModelId};
 use super::{Calibrated, Levels, Monitor, MonitorError};
 use crate::activation::{BankError, FeatureBank, Features, Head};
-use crate::calibration::{ConditionalCalibrator, Conditioning, Sample, folds, fuse, group_of};
+use crate::calibration::{Calibrator, ConditionalCalibrator, Conditioning, Sample, folds, fuse, group_of};
 use crate::detector::{Detector, DetectorKind, Family, FitError, FitInput};
 
 /// How to fit.
@@ -71,7 +71,7 @@ impl Monitor {
         let (detectors, mut notes) =
             fit_detectors(&FitInput::new(&training, head)?.with_decoy_class(model.decoy_class), settings)?;
         let (detectors, fused) = calibrate(detectors, &calibration, settings)?;
-        notes.extend(too_few(fused.pooled().len()));
+        notes.extend(too_few(fused.pooled(), settings.conditioning));
         let metadata = Metadata {
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
             model,
@@ -200,14 +200,19 @@ impl<'a> Scored<'a> {
 }
 
 /// A note when even the smallest p-value is above the usual alarm level.
-fn too_few(images: usize) -> Option<String> {
-    let smallest = 1.0 / (images + 1) as f32;
-    let alarm = Levels::default().alarm;
+fn too_few(fused: &Calibrator, conditioning: Conditioning) -> Option<String> {
+    let (smallest, alarm) = (fused.smallest_p_value(), Levels::default().alarm);
+    let (images, wanted) = (fused.len(), (2.0 / alarm).ceil());
+    let (found, advice) = match conditioning {
+        Conditioning::Track => {
+            ("the tracks of ", format!("images of {wanted} tracks, or fit with --conditioning pooled"))
+        }
+        Conditioning::Pooled | Conditioning::Class => ("only ", format!("at least {wanted} calibration images")),
+    };
     (smallest > alarm).then(|| {
         format!(
-            "only {images} images calibrate the fused score: its p-values never fall below {smallest:.3}, \
-             so alarms at a level of {alarm} are impossible; give at least {} calibration images",
-            (2.0 / alarm).ceil()
+            "{found}{images} images calibrate the fused score: its p-values never fall below {smallest:.3}, so alarms at a \
+             level of {alarm} are impossible; give {advice}"
         )
     })
 }
