@@ -54,8 +54,8 @@ impl Calibrator {
     /// *Algorithmic Learning in a Random World*, 2005, §2.2). A NaN gets the smallest p-value.
     ///
     /// By track ([`Calibrator::fit_by_track`]) `(m + #{calibration scores ≥ score}) / (n + m)`, from `1/(tracks + 1)`:
-    /// P(p ≤ α) ≤ α for an image of a track that is exchangeable with the calibration tracks, exactly so for tracks of
-    /// equal length (Lee, Barber, Willett, *Distribution-free inference with hierarchical data*, 2023, §3).
+    /// P(p ≤ α) ≤ α for an image of a track that is exchangeable with the calibration tracks, where all have the same length
+    /// (hierarchical conformal prediction; Lee, Barber, Willett, *Distribution-free inference with hierarchical data*, 2023).
     #[must_use]
     pub fn p_value(&self, score: f32) -> f32 {
         self.share(score, f64::from(self.unseen)) as f32

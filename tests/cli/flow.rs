@@ -140,6 +140,23 @@ fn calibration_images_can_be_given_and_folders_numbered() {
 }
 
 #[test]
+fn a_monitor_calibrated_by_track_has_as_many_p_values_as_tracks() {
+    let world = World::new();
+    let fit = "fit --model model --data data --device cpu --conditioning track --output signs.monitor";
+    let note = world.succeed(fit).stderr;
+    assert!(note.contains("the tracks of 36 images calibrate the fused score"), "{note}");
+    assert!(note.contains("or fit with --conditioning pooled"), "{note}");
+    assert_eq!(json(&world.succeed("inspect signs.monitor --json").stdout)["settings"]["conditioning"], "track");
+    let images =
+        json(&world.succeed("classify --model model --monitor signs.monitor --json --device cpu ood/grey").stdout);
+    let tracks = f64::from(36 / super::world::FRAMES as u32);
+    for image in images.as_array().unwrap() {
+        let p = image["p_value"].as_f64().unwrap();
+        assert!((p - 1.0 / (tracks + 1.0)).abs() < 1e-6, "{p}");
+    }
+}
+
+#[test]
 fn a_drive_is_drawn_but_never_over_another_one() {
     let world = World::new();
     let options = "--duration-secs 2 --rate-hz 2 --width 320 --height 180";

@@ -19,7 +19,7 @@ use rand_chacha::ChaCha8Rng;
 
 pub const CLASSES: [&str; 3] = ["red", "green", "blue"];
 const TRACKS: u64 = 20;
-const FRAMES: u64 = 3;
+pub const FRAMES: u64 = 3;
 
 /// A temporary folder with `model`, `data` (60 images of each class), `test` and `ood`.
 pub struct World {
