@@ -14,7 +14,7 @@ use rerun::{TextDocument, TextLog, TextLogLevel};
 use super::layout::{ROS_TIME, blueprint, path};
 use super::{ViewFrame, ViewPicture, ViewRegion, ViewerError, ViewerOptions, ViewerTarget, feature_map, sink, text};
 use crate::detector::{DetectorKind, Family};
-use crate::monitor::Verdict;
+use crate::monitor::{FUSED, Verdict};
 
 /// Timeline that counts frames.
 const FRAME: &str = "frame";
@@ -91,7 +91,7 @@ impl Recorder {
 
     /// Names, colours and widths of the curves; logged once.
     fn describe_curves(&self) {
-        let curves = [("fused", Color::from_rgb(255, 255, 255), 2.5), ALARM_CURVE, SUSPECT_CURVE];
+        let curves = [FUSED_CURVE, ALARM_CURVE, SUSPECT_CURVE];
         let detectors = self.options.detectors.iter().map(|name| (name.as_str(), curve_color(name), 1.0));
         for (name, color, width) in curves.into_iter().chain(detectors) {
             let line = SeriesLines::new().with_names([name]).with_colors([color]).with_widths([width]);
@@ -199,6 +199,8 @@ fn is_disconnected(sink: &dyn LogSink) -> bool {
         .is_some_and(|sink| matches!(sink.status(), GrpcSinkConnectionState::Disconnected(_)))
 }
 
+/// Violet, to be seen on a dark and on a light background.
+const FUSED_CURVE: (&str, Color, f32) = (FUSED, Color(rerun::Rgba32::from_rgb(150, 80, 255)), 2.5);
 const ALARM_CURVE: (&str, Color, f32) = ("alarm level", Color(rerun::Rgba32::from_rgb(230, 60, 60)), 1.0);
 const SUSPECT_CURVE: (&str, Color, f32) = ("suspect level", Color(rerun::Rgba32::from_rgb(240, 170, 40)), 1.0);
 
