@@ -19,19 +19,18 @@ const SERVER_MEMORY_BYTES: u64 = 256 << 20;
 /// # Errors
 /// [`ViewerError`] when the file cannot be written or the address not be bound.
 pub(super) fn open(target: &ViewerTarget, blueprint: Blueprint) -> Result<RecordingStream, ViewerError> {
-    let builder = RecordingStreamBuilder::new(APPLICATION);
+    // Only what is activated is shown: a viewer has made a layout of its own before it comes to a default one.
+    let builder = RecordingStreamBuilder::new(APPLICATION).with_blueprint(blueprint);
     let opened = match target {
         ViewerTarget::Save(path) => {
             check_writable(path)?;
-            // A viewer that opens a file has made a layout of its own before it comes to the default one.
-            builder.with_blueprint(blueprint).save(path)
+            builder.save(path)
         }
         ViewerTarget::Serve(address, port) => {
             check_free(address, *port)?;
-            builder.with_default_blueprint(blueprint).serve_grpc_opts(address, *port, server_options())
+            builder.serve_grpc_opts(address, *port, server_options())
         }
         ViewerTarget::Connect(address, port) => {
-            let builder = builder.with_default_blueprint(blueprint);
             builder.connect_grpc_opts(format!("rerun+http://{address}:{port}/proxy"))
         }
     };
