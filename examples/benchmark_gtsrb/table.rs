@@ -60,18 +60,22 @@ fn detectors(text: &mut String, seeds: &[SeedResult]) {
     row(text, ["detector"].into_iter().chain(SETS.map(|(_, title)| title)).chain(["misclassified"]).map(str::to_owned));
     row(text, (0..SETS.len() + 2).map(|_| "---".to_owned()));
     for name in names(seeds) {
-        let mut cells = vec![format!("`{name}`")];
-        for (set, _) in SETS {
-            let figure = |figure: fn(&OodDetector) -> Option<f64>| {
-                summary(seeds, |result| figure(result.report.ood.get(set)?.detectors.get(&name)?))
-            };
-            cells.push(format!("{} / {}", figure(|detector| detector.auroc), figure(|detector| detector.fpr95)));
-        }
-        cells
-            .push(summary(seeds, |result| result.report.in_distribution.detectors.get(&name)?.misclassification_auroc));
-        row(text, cells.into_iter());
+        row(text, [format!("`{name}`")].into_iter().chain(quality(seeds, &name)));
     }
     text.push('\n');
+}
+
+/// How well a detector tells every set and misclassified images.
+fn quality(seeds: &[SeedResult], name: &str) -> Vec<String> {
+    let of_set = |set: &str| {
+        let figure = |figure: fn(&OodDetector) -> Option<f64>| {
+            summary(seeds, |result| figure(result.report.ood.get(set)?.detectors.get(name)?))
+        };
+        format!("{} / {}", figure(|detector| detector.auroc), figure(|detector| detector.fpr95))
+    };
+    let misclassified =
+        summary(seeds, |result| result.report.in_distribution.detectors.get(name)?.misclassification_auroc);
+    SETS.into_iter().map(|(set, _)| of_set(set)).chain([misclassified]).collect()
 }
 
 fn alarm_rates(text: &mut String, seeds: &[SeedResult]) {
@@ -146,18 +150,8 @@ fn compare(text: &mut String, variants: &BTreeMap<&str, Vec<SeedResult>>) {
     for (variant, seeds) in &present {
         let seeds: Vec<SeedResult> = seeds.iter().filter(|result| everywhere(result.seed)).cloned().collect();
         let names: Vec<String> = seeds.iter().map(|result| result.seed.to_string()).collect();
-        let mut cells = vec![(*variant).to_owned(), names.join(", ")];
-        cells.push(summary(&seeds, |result| result.report.in_distribution.accuracy));
-        for (set, _) in SETS {
-            let figure = |figure: fn(&OodDetector) -> Option<f64>| {
-                summary(&seeds, |result| figure(result.report.ood.get(set)?.detectors.get(FUSED)?))
-            };
-            cells.push(format!("{} / {}", figure(|detector| detector.auroc), figure(|detector| detector.fpr95)));
-        }
-        cells.push(summary(&seeds, |result| {
-            result.report.in_distribution.detectors.get(FUSED)?.misclassification_auroc
-        }));
-        row(text, cells.into_iter());
+        let accuracy = summary(&seeds, |result| result.report.in_distribution.accuracy);
+        row(text, [(*variant).to_owned(), names.join(", "), accuracy].into_iter().chain(quality(&seeds, FUSED)));
     }
     text.push('\n');
 }

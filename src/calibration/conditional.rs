@@ -1,10 +1,10 @@
 //! Calibration per predicted class, with a fall-back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Calibrator;
+use super::{Calibrator, count_groups};
 use crate::storage::{StorageError, TensorReader, TensorWriter};
 
 /// A class with fewer calibration images than this falls back on those of all classes: its p-values could not fall to
@@ -55,7 +55,9 @@ impl ConditionalCalibrator {
     pub fn fit(samples: &[Sample<'_>], conditioning: Conditioning) -> Option<Self> {
         let scores = samples.iter().map(|sample| sample.score).collect();
         let pooled = match conditioning {
-            Conditioning::Track => Calibrator::fit_by_track(scores, tracks(samples))?,
+            Conditioning::Track => {
+                Calibrator::fit_by_track(scores, count_groups(samples.iter().map(|sample| sample.track)))?
+            }
             Conditioning::Pooled | Conditioning::Class => Calibrator::fit(scores)?,
         };
         let classes = match conditioning {
@@ -104,15 +106,11 @@ impl ConditionalCalibrator {
     }
 }
 
-fn tracks<'a>(samples: impl IntoIterator<Item = &'a Sample<'a>>) -> usize {
-    samples.into_iter().map(|sample| sample.track).collect::<BTreeSet<_>>().len()
-}
-
 fn by_class(samples: &[Sample<'_>]) -> BTreeMap<usize, Calibrator> {
     let mut members: BTreeMap<usize, Vec<&Sample<'_>>> = BTreeMap::new();
     samples.iter().for_each(|sample| members.entry(sample.class).or_default().push(sample));
     let enough = |samples: &[&Sample<'_>]| {
-        samples.len() >= MIN_CLASS_IMAGES && tracks(samples.iter().copied()) >= MIN_CLASS_TRACKS
+        samples.len() >= MIN_CLASS_IMAGES && count_groups(samples.iter().map(|sample| sample.track)) >= MIN_CLASS_TRACKS
     };
     let large = members.into_iter().filter(|(_, samples)| enough(samples));
     let fitted = large.filter_map(|(class, samples)| {

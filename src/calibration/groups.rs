@@ -1,6 +1,6 @@
 //! Images that belong together, and their division.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
@@ -13,6 +13,12 @@ pub fn group_of(key: &str) -> &str {
     let name = key.rfind('/').map_or(0, |slash| slash + 1);
     let stem = key[name..].rfind('.').map_or(key.len(), |dot| name + dot);
     key[name..stem].rfind('_').map_or(key, |underscore| &key[..name + underscore])
+}
+
+/// Number of different groups.
+#[must_use]
+pub fn count_groups<'a>(groups: impl IntoIterator<Item = &'a str>) -> usize {
+    groups.into_iter().collect::<BTreeSet<_>>().len()
 }
 
 /// Divides images into at most `count` folds of about equal size, whole groups at a time.
@@ -44,8 +50,6 @@ fn digest(group: &str, seed: u64) -> [u8; 32] {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use proptest::prelude::*;
 
     use super::*;

@@ -14,4 +14,4 @@ mod groups;
 pub use calibrator::Calibrator;
 pub use conditional::{ConditionalCalibrator, Conditioning, MIN_CLASS_IMAGES, MIN_CLASS_TRACKS, Sample};
 pub use fusion::{FUSED, fuse};
-pub use groups::{folds, group_of};
+pub use groups::{count_groups, folds, group_of};

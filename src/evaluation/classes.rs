@@ -1,12 +1,13 @@
 //! False alarms class by class.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::levels::{AlarmIntervals, AlarmRates, ByLevel};
 use super::metrics::alarms;
 use super::{FUSED, ScoredImage, ScoredSet};
+use crate::calibration::count_groups;
 
 /// Figures of the fused p-value on the images of one true class.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,7 +43,7 @@ impl ClassReport {
 
 /// Number of different tracks.
 pub(super) fn tracks<'a>(images: impl Iterator<Item = &'a ScoredImage>) -> usize {
-    images.map(ScoredImage::track).collect::<BTreeSet<&str>>().len()
+    count_groups(images.map(ScoredImage::track))
 }
 
 /// Figures by name of the true class, for classes that have images. `classes` are the names by index.

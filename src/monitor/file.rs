@@ -12,7 +12,7 @@ use crate::detector::DetectorKind;
 use crate::storage::{TensorFile, Tensors};
 
 /// The file format that this version reads and writes. Format 2 brought the compiled pattern sets, format 3 another fusion
-/// of the detectors.
+/// of the detectors and calibration by track.
 pub const FORMAT_VERSION: u32 = 3;
 
 const CALIBRATION: &str = "calibration";

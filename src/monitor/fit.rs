@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::metadata::{BankSummary, DetectorSummary, Metadata, ModelId};
 use super::{Calibrated, Levels, Monitor, MonitorError};
 use crate::activation::{BankError, FeatureBank, Features, Head};
-use crate::calibration::{Calibrator, ConditionalCalibrator, Conditioning, Sample, folds, fuse, group_of};
+use crate::calibration::{
+    Calibrator, ConditionalCalibrator, Conditioning, Sample, count_groups, folds, fuse, group_of,
+};
 use crate::detector::{Detector, DetectorKind, Family, FitError, FitInput};
 
 /// How to fit.
@@ -133,7 +135,7 @@ fn calibrate(
     settings: &FitSettings,
 ) -> Result<(Vec<Calibrated>, ConditionalCalibrator), MonitorError> {
     let scored = Scored::new(&detectors, bank, settings.conditioning);
-    let groups = scored.images.iter().map(|(track, _)| *track).collect::<BTreeSet<_>>().len();
+    let groups = count_groups(scored.images.iter().map(|(track, _)| *track));
     let too_few = || MonitorError::Calibration { images: bank.len(), groups };
     let folds = folds(bank.keys(), FOLDS, settings.seed);
     let fused = (0..folds.len()).into_par_iter().map(|fold| scored.fused(&folds, fold));
