@@ -18,7 +18,7 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 PACKAGE = "activation_monitor"
 
-# The arguments that are parameters of the node, with the descriptions of its table (src/node/parameters.rs).
+# The arguments that are parameters of the node, with the descriptions of its table (src/node/parameters/table.rs).
 PARAMETERS = {
     "model": "Folder of the model (model.pt and model.json); required.",
     "monitor": "Monitor file fitted on that model; empty: classify only, every verdict is UNKNOWN.",

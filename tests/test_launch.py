@@ -150,7 +150,7 @@ class Declared(unittest.TestCase):
     def test_parameters_are_described_as_in_the_table(self):
         rows = table()
         for name in set(self.arguments) - OTHERS:
-            self.assertIn(name, rows, "the node has no such parameter (src/node/parameters.rs)")
+            self.assertIn(name, rows, "the node has no such parameter (src/node/parameters/table.rs)")
             text = self.arguments[name].description
             self.assertTrue(text.startswith(rows[name]["description"] + " Not given: "), f"{name}: {text}")
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::parameters::{PARAMETERS, Parameter, ParameterError, Value};
+use super::table::{PARAMETERS, Parameter, ParameterError, Value};
 
 /// The value of every parameter of the table.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::parameters::{Kind, PARAMETERS, Parameter, Value};
+use super::table::{Kind, PARAMETERS, Parameter, Value};
 
 /// Name of the node unless it is remapped.
 pub const NODE_NAME: &str = "monitor";

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::inference::{Evidence, Judged, Shared};
-use super::request::Entry;
-use super::settings::{Settings, Tuning};
 use crate::monitor::Verdict;
+use crate::node::inference::worker::{Evidence, Judged, Shared};
+use crate::node::input::request::Entry;
+use crate::node::parameters::settings::{Settings, Tuning};
 use crate::pipeline::Pipeline;
 use crate::viewer::{
     ViewFrame, ViewPicture, ViewRegion, Viewer, ViewerError, ViewerOptions, ViewerTarget, choose_layers,
@@ -125,8 +125,8 @@ mod tests {
     use image::RgbImage;
 
     use super::*;
-    use crate::node::pairing::Stamp;
-    use crate::node::request::{Answer, Header, NamedRegion, Picture};
+    use crate::node::input::pairing::Stamp;
+    use crate::node::input::request::{Answer, Header, NamedRegion, Picture};
     use crate::pipeline::{Hypothesis, Outcome};
 
     fn judged() -> Judged {
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn the_parameters_choose_the_target() {
-        use crate::node::parameters::Value;
+        use crate::node::parameters::table::Value;
         let mut settings = Settings::default();
         assert_eq!(target(&settings), None);
         settings.set("viewer", Value::Text("serve".into())).unwrap();

@@ -3,8 +3,8 @@
 use r2r::indexmap::IndexMap;
 use r2r::{ParameterValue, RosParams};
 
-use super::parameters::{Kind, PARAMETERS, Parameter, ParameterError, Value};
 use super::settings::Settings;
+use super::table::{Kind, PARAMETERS, Parameter, ParameterError, Value};
 
 /// Values that ROS was given at the start, by name.
 pub type Overrides = IndexMap<String, r2r::Parameter>;

@@ -1,64 +1,31 @@
-//! Between the node's own types and ROS messages.
+//! Answers as ROS messages.
 
 use r2r::activation_monitor::msg as ours;
 use r2r::builtin_interfaces::msg::Time;
-use r2r::diagnostic_msgs::msg::{DiagnosticArray, DiagnosticStatus, KeyValue};
-use r2r::sensor_msgs::msg::{CompressedImage, Image, RegionOfInterest};
+use r2r::sensor_msgs::msg::RegionOfInterest;
 
 use crate::frame::Region;
 use crate::monitor::{DetectorExplanation, DetectorResult, Judgement, NamedPart, NamedPlace, Verdict};
 use crate::pipeline::{Hypothesis, Outcome};
 
-use super::diagnostics::Status;
-use super::pairing::Stamp;
-use super::request::{Answer, Entry, Header, NamedRegion, Picture};
+use crate::node::input::pairing::Stamp;
+use crate::node::input::request::{Answer, Entry, Header, NamedRegion};
 
-/// The image of a raw message.
-#[must_use]
-pub fn from_raw(message: Image) -> (Header, Picture) {
-    let Image { header, height, width, encoding, step, data, .. } = message;
-    (from_header(header), Picture::Raw { encoding, width, height, step, data })
-}
-
-/// The image of a compressed message.
-#[must_use]
-pub fn from_compressed(message: CompressedImage) -> (Header, Picture) {
-    (from_header(message.header), Picture::Compressed(message.data))
-}
-
-/// Stamp and regions of a message.
-#[must_use]
-pub fn from_regions(message: ours::RegionArray) -> (Stamp, Vec<NamedRegion>) {
-    let named = |region: ours::Region| {
-        let RegionOfInterest { x_offset: x, y_offset: y, height, width, do_rectify } = region.roi;
-        NamedRegion { id: region.id, region: Region { x, y, width, height }, do_rectify }
-    };
-    (from_header(message.header).stamp, message.regions.into_iter().map(named).collect())
-}
+/// Class id of a region that could not be classified.
+const NO_CLASS: i32 = -1;
 
 /// The classifications of an answer. `classes` are the class names of the model.
 #[must_use]
 pub fn classification(answer: &Answer, classes: &[String]) -> ours::ClassificationArray {
     let results = answer.entries.iter().map(|entry| classify(entry, classes)).collect();
-    ours::ClassificationArray { header: to_header(&answer.header), results }
+    ours::ClassificationArray { header: to_header(&answer.header), results, ..Default::default() }
 }
 
 /// The confidences of an answer. `classes` are the class names of the model.
 #[must_use]
 pub fn ood(answer: &Answer, classes: &[String]) -> ours::OodConfidenceArray {
     let results = answer.entries.iter().map(|entry| confide(entry, classes)).collect();
-    ours::OodConfidenceArray { header: to_header(&answer.header), results }
-}
-
-/// The statuses as one message at time `now`.
-#[must_use]
-pub fn diagnostics(statuses: Vec<Status>, now: Time) -> DiagnosticArray {
-    let header = r2r::std_msgs::msg::Header { stamp: now, frame_id: String::new() };
-    DiagnosticArray { header, status: statuses.into_iter().map(diagnose).collect() }
-}
-
-fn from_header(header: r2r::std_msgs::msg::Header) -> Header {
-    Header { stamp: Stamp { sec: header.stamp.sec, nanosec: header.stamp.nanosec }, frame_id: header.frame_id }
+    ours::OodConfidenceArray { header: to_header(&answer.header), results, ..Default::default() }
 }
 
 fn to_header(header: &Header) -> r2r::std_msgs::msg::Header {
@@ -76,7 +43,7 @@ fn classify(entry: &Entry, classes: &[String]) -> ours::Classification {
     let top_k = entry.outcome.as_ref().map_or(&[][..], |outcome| &outcome.top_k);
     let hypotheses: Vec<_> = top_k.iter().map(|hypothesis| to_hypothesis(hypothesis, classes)).collect();
     let best = hypotheses.first().cloned();
-    let best = best.unwrap_or(ours::ClassHypothesis { score: f32::NAN, ..Default::default() });
+    let best = best.unwrap_or(ours::ClassHypothesis { class_id: NO_CLASS, score: f32::NAN, ..Default::default() });
     ours::Classification {
         region: to_region(&entry.region),
         class_id: best.class_id,
@@ -88,10 +55,14 @@ fn classify(entry: &Entry, classes: &[String]) -> ours::Classification {
 
 fn to_hypothesis(hypothesis: &Hypothesis, classes: &[String]) -> ours::ClassHypothesis {
     ours::ClassHypothesis {
-        class_id: hypothesis.class as u32,
+        class_id: class_id(hypothesis.class),
         class_name: classes.get(hypothesis.class).cloned().unwrap_or_default(),
         score: hypothesis.score,
     }
+}
+
+fn class_id(class: usize) -> i32 {
+    i32::try_from(class).unwrap_or(i32::MAX)
 }
 
 fn confide(entry: &Entry, classes: &[String]) -> ours::OodConfidence {
@@ -101,12 +72,16 @@ fn confide(entry: &Entry, classes: &[String]) -> ours::OodConfidence {
         reason: reason.to_owned(),
         p_value: f32::NAN,
         confidence: f32::NAN,
+        predicted_class_id: NO_CLASS,
+        score: f32::NAN,
         hamming_distance: -1,
         ..Default::default()
     };
     match &entry.outcome {
-        Ok(Outcome { judgement: Some(judgement), verdict, explanations, .. }) => {
-            explained(judged(entry, judgement, *verdict, classes), explanations)
+        Ok(Outcome { top_k, judgement: Some(judgement), verdict, explanations, .. }) => {
+            let score = top_k.first().map_or(f32::NAN, |best| best.score);
+            let judged = judged(entry, judgement, *verdict, classes);
+            explained(ours::OodConfidence { score, ..judged }, explanations)
         }
         Ok(outcome) => unknown(&outcome.reason),
         Err(reason) => unknown(reason),
@@ -125,7 +100,7 @@ fn judged(entry: &Entry, judgement: &Judgement, verdict: Verdict, classes: &[Str
         reason: String::new(),
         p_value: judgement.fused.p_value,
         confidence: 1.0 - judgement.fused.p_value,
-        predicted_class_id: judgement.predicted_class as u32,
+        predicted_class_id: class_id(judgement.predicted_class),
         predicted_class_name: classes.get(judgement.predicted_class).cloned().unwrap_or_default(),
         hamming_distance: judgement.hamming_distance.map_or(-1, |bits| bits.try_into().unwrap_or(i32::MAX)),
         detectors: judgement.detectors.iter().map(detector).collect(),
@@ -164,23 +139,11 @@ fn constant(verdict: Verdict) -> u8 {
     }
 }
 
-fn diagnose(status: Status) -> DiagnosticStatus {
-    let pair = |(key, value): (&str, String)| KeyValue { key: key.to_owned(), value };
-    DiagnosticStatus {
-        level: status.level as u8,
-        name: status.name.to_owned(),
-        message: status.message,
-        hardware_id: String::new(),
-        values: status.values.into_iter().map(pair).collect(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::activation::LayerKind;
     use crate::monitor::NearestClass;
-    use crate::node::diagnostics::Level;
 
     const CLASSES: [&str; 2] = ["yield", "stop"];
 
@@ -234,34 +197,5 @@ mod tests {
     fn answers_as_messages() {
         insta::assert_json_snapshot!("classification", classification(&answer(), &classes()));
         insta::assert_json_snapshot!("ood", ood(&answer(), &classes()));
-    }
-
-    #[test]
-    fn a_status_as_message() {
-        let values = vec![("received", "3".to_owned())];
-        let status =
-            Status { level: Level::Stale, name: "activation_monitor: camera", message: "silent".into(), values };
-        insta::assert_json_snapshot!("diagnostics", diagnostics(vec![status], Time { sec: 7, nanosec: 8 }));
-    }
-
-    #[test]
-    fn what_comes_in() {
-        let header = r2r::std_msgs::msg::Header { stamp: Time { sec: 1, nanosec: 2 }, frame_id: "camera".into() };
-        let ours_header = Header { stamp: Stamp { sec: 1, nanosec: 2 }, frame_id: "camera".into() };
-        let image = Image {
-            header: header.clone(),
-            height: 1,
-            width: 2,
-            encoding: "rgb8".into(),
-            step: 6,
-            data: vec![7; 6],
-            ..Default::default()
-        };
-        let picture = Picture::Raw { encoding: "rgb8".into(), width: 2, height: 1, step: 6, data: vec![7; 6] };
-        assert_eq!(from_raw(image), (ours_header.clone(), picture));
-        let image = CompressedImage { header: header.clone(), format: "jpeg".into(), data: vec![1] };
-        assert_eq!(from_compressed(image), (ours_header.clone(), Picture::Compressed(vec![1])));
-        let regions = ours::RegionArray { header, regions: vec![to_region(&named("sign"))] };
-        assert_eq!(from_regions(regions), (ours_header.stamp, vec![named("sign")]));
     }
 }

@@ -1,6 +1,6 @@
 //! Finds publishers whose messages can never arrive here: the first question of everyone who sees no images.
 
-use super::settings::Reliability;
+use crate::node::parameters::settings::Reliability;
 
 /// What the graph says about one publisher.
 #[derive(Debug, Clone, PartialEq, Eq)]

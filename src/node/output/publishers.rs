@@ -6,8 +6,8 @@ use r2r::activation_monitor::msg::{ClassificationArray, OodConfidenceArray};
 use r2r::{Publisher, QosProfile};
 
 use super::messages;
-use super::request::Answer;
-use super::settings::Reliability;
+use crate::node::input::request::Answer;
+use crate::node::parameters::settings::Reliability;
 
 /// Publishers of `~/classification` and `~/ood`. Every thread has its own copy.
 #[derive(Debug, Clone)]

@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use super::inference::Shared;
 use super::pairing::{Added, Pairing, Stamp};
 use super::request::{Answer, Header, NamedRegion, Picture, Request};
+use crate::node::inference::worker::Shared;
 
 /// Images that wait for their regions at most.
 const MAX_WAITING: usize = 32;
@@ -91,8 +91,8 @@ impl Camera {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::node::parameters::Value;
-    use crate::node::settings::Settings;
+    use crate::node::parameters::settings::Settings;
+    use crate::node::parameters::table::Value;
     use crate::queue::Popped;
     use std::time::Duration;
 

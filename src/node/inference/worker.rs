@@ -11,9 +11,9 @@ use crate::monitor::Verdict;
 use crate::pipeline::PipelineOutput;
 use crate::queue::{DropOldest, Popped};
 
-use super::request::{Answer, Entry, NamedRegion, Picture, Request};
-use super::settings::{Settings, Tuning};
-use super::statistics::Statistics;
+use crate::node::health::statistics::Statistics;
+use crate::node::input::request::{Answer, Entry, NamedRegion, Picture, Request};
+use crate::node::parameters::settings::{Settings, Tuning};
 
 /// How often a waiting thread looks whether it should end.
 const POLL: Duration = Duration::from_millis(100);
@@ -159,8 +159,8 @@ fn kind(error: &FrameError) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::node::pairing::Stamp;
-    use crate::node::request::Header;
+    use crate::node::input::pairing::Stamp;
+    use crate::node::input::request::Header;
     use crate::pipeline::{Hypothesis, Outcome, RegionResult};
     use std::time::Duration;
 

@@ -14,13 +14,13 @@ use futures::task::{LocalSpawnExt, SpawnError};
 use r2r::activation_monitor::msg::RegionArray;
 use r2r::sensor_msgs::msg::{CompressedImage, Image};
 
-use super::camera::Camera;
-use super::inference::Shared;
-use super::messages;
-use super::outputs::{Outputs, qos};
-use super::reporter::Reporter;
-use super::request::{Header, Picture};
-use super::settings::{Settings, Transport};
+use crate::node::health::reporter::Reporter;
+use crate::node::inference::worker::Shared;
+use crate::node::input::camera::Camera;
+use crate::node::input::messages;
+use crate::node::input::request::{Header, Picture};
+use crate::node::output::publishers::{Outputs, qos};
+use crate::node::parameters::settings::{Settings, Transport};
 
 /// Longest wait for a message; bounds how late a signal or an overdue image is seen.
 const WAIT: Duration = Duration::from_millis(20);

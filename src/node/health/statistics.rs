@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::pairing::Stamp;
+use crate::node::input::pairing::Stamp;
 
 /// A stamp this much older than the newest one is a jump back in time (a bag that starts again), not a late message.
 const JUMP_NANOS: i64 = 500_000_000;

@@ -92,7 +92,7 @@ mod tests {
     fn the_command_is_consistent_and_its_help_lists_every_parameter() {
         command().debug_assert();
         let help = command().render_help().to_string();
-        for row in super::super::parameters::PARAMETERS {
+        for row in crate::node::parameters::table::PARAMETERS {
             assert!(help.contains(row.name), "{}", row.name);
         }
     }

@@ -7,11 +7,11 @@ use r2r::qos::ReliabilityPolicy;
 use r2r::{Clock, Publisher, QosProfile};
 
 use super::diagnostics::{CameraHealth, InferenceHealth, Level, Status, ViewerHealth};
-use super::endpoints::{Endpoint, Subscription};
-use super::inference::Shared;
 use super::messages;
-use super::settings::Reliability;
 use super::statistics::Counts;
+use crate::node::inference::worker::Shared;
+use crate::node::input::endpoints::{Endpoint, Subscription};
+use crate::node::parameters::settings::Reliability;
 use crate::viewer::Viewer;
 
 /// What is reported on.

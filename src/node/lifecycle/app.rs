@@ -11,22 +11,22 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use image::RgbImage;
 
-use super::arguments::Arguments;
-use super::diagnostics::InferenceHealth;
-use super::endpoints::Subscription;
-use super::inference::{self, Judge, Shared};
-use super::logging;
-use super::names::Names;
-use super::outputs::Outputs;
-use super::reference::NODE_NAME;
-use super::reporter::Reporter;
-use super::ros_parameters;
-use super::settings::{Settings, Transport, Tuning};
 use super::signals;
 use super::spin::Spinner;
-use super::view::{self, View};
 use crate::frame::Region;
 use crate::monitor::Levels;
+use crate::node::health::diagnostics::InferenceHealth;
+use crate::node::health::logging;
+use crate::node::health::reporter::Reporter;
+use crate::node::inference::worker::{self, Judge, Shared};
+use crate::node::input::endpoints::Subscription;
+use crate::node::input::names::Names;
+use crate::node::output::publishers::Outputs;
+use crate::node::output::view::{self, View};
+use crate::node::parameters::arguments::Arguments;
+use crate::node::parameters::reference::NODE_NAME;
+use crate::node::parameters::service as ros_parameters;
+use crate::node::parameters::settings::{Settings, Transport, Tuning};
 use crate::pipeline::{Pipeline, PipelineOutput};
 use crate::viewer::Viewer;
 
@@ -176,7 +176,7 @@ fn start_inference(
         // Nobody waits any more when the node is ending already.
         let _ = warm.try_send(());
         let publish = |answer: &_| outputs.publish(answer);
-        inference::run(&shared, &mut judge, publish, |judged| {
+        worker::run(&shared, &mut judge, publish, |judged| {
             if let Some(view) = &mut view {
                 view.show(judged);
             }

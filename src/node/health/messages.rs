@@ -1,0 +1,38 @@
+//! Diagnostics as ROS messages.
+
+use r2r::builtin_interfaces::msg::Time;
+use r2r::diagnostic_msgs::msg::{DiagnosticArray, DiagnosticStatus, KeyValue};
+
+use super::diagnostics::Status;
+
+/// The statuses as one message at time `now`.
+#[must_use]
+pub fn diagnostics(statuses: Vec<Status>, now: Time) -> DiagnosticArray {
+    let header = r2r::std_msgs::msg::Header { stamp: now, frame_id: String::new() };
+    DiagnosticArray { header, status: statuses.into_iter().map(diagnose).collect() }
+}
+
+fn diagnose(status: Status) -> DiagnosticStatus {
+    let pair = |(key, value): (&str, String)| KeyValue { key: key.to_owned(), value };
+    DiagnosticStatus {
+        level: status.level as u8,
+        name: status.name.to_owned(),
+        message: status.message,
+        hardware_id: String::new(),
+        values: status.values.into_iter().map(pair).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::health::diagnostics::Level;
+
+    #[test]
+    fn a_status_as_message() {
+        let values = vec![("received", "3".to_owned())];
+        let status =
+            Status { level: Level::Stale, name: "activation_monitor: camera", message: "silent".into(), values };
+        insta::assert_json_snapshot!("diagnostics", diagnostics(vec![status], Time { sec: 7, nanosec: 8 }));
+    }
+}

@@ -1,0 +1,3 @@
+//! The thread that judges.
+
+pub mod worker;
