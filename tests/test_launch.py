@@ -185,7 +185,7 @@ class Started(unittest.TestCase):
         self.assertEqual(overrides_of(start_node(**given)[0]), expected | shipped("model", "monitor"))
 
     def test_types_are_those_of_the_table(self):
-        types_of_rows = {"bool": bool, "text": str, "choice": str}
+        types_of_rows = {"bool": bool, "text": str, "topic": str, "choice": str}
         expected = {name: types_of_rows[table()[name]["type"]] for name in set(description()[0]) - OTHERS}
         given = {name: "true" for name in expected}
         actual = {name: value_type for name, (_, value_type) in overrides_of(start_node(**given)[0]).items()}

@@ -190,7 +190,7 @@ class Parameters(WithNode):
     def test_what_cannot_change_is_refused_with_the_reason(self):
         result = self.set("model", type=4, string_value="/elsewhere")
         self.assertFalse(result.successful)
-        self.assertIn("restart the node", result.reason)
+        self.assertIn("deactivate the node", result.reason)
         result = self.set("alarm_level", type=3, double_value=7.0)
         self.assertFalse(result.successful)
         self.assertIn("0..1", result.reason)

@@ -47,12 +47,13 @@ class Files(unittest.TestCase):
 
 class Table(unittest.TestCase):
     def test_rows_are_complete(self):
-        fields = {"name", "type", "default", "dynamic", "description"}
-        more = {"integer": {"min", "max"}, "double": {"min", "max"}, "choice": {"allowed"}}
+        fields = {"name", "type", "default", "when", "per_camera", "description"}
+        more = {"integer": {"min", "max"}, "double": {"min", "max"}, "choice": {"allowed"}, "topic": {"optional"}}
         for name, row in table().items():
             with self.subTest(name):
                 self.assertEqual(set(row), fields | more.get(row["type"], set()))
-                self.assertIn(row["type"], ("bool", "integer", "double", "text", "choice"))
+                self.assertIn(row["type"], ("bool", "integer", "double", "text", "topic", "choice", "cameras"))
+                self.assertIn(row["when"], ("start", "configure", "live"))
 
 
 if __name__ == "__main__":

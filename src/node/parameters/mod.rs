@@ -1,7 +1,10 @@
 //! Parameters: the one table, the values, and the ways in: command line, params files, services.
 
 pub mod arguments;
+#[allow(dead_code, reason = "the node takes several cameras next")]
+pub mod names;
 pub mod reference;
 pub mod service;
+#[allow(dead_code, reason = "the node takes several cameras next")]
 pub mod settings;
 pub mod table;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::table::{Kind, PARAMETERS, Parameter, Value};
+use super::table::{Kind, PARAMETERS, Parameter, Value, When};
 
 /// Name of the node unless it is remapped.
 pub const NODE_NAME: &str = "monitor";
@@ -33,21 +33,43 @@ pub fn yaml() -> String {
     text
 }
 
+const MARKDOWN_START: &str = "\
+# Parameters of `monitor_node`
+
+Made by `monitor_node --describe markdown`; compared with it by a test. *When* says when a parameter can be changed
+(`ros2 param set /monitor NAME VALUE`): *live* at any time; *configure* while the node is unconfigured or inactive, for
+the next `configure`; *start* never, it is read when the process starts.
+
+A parameter with *own* can be given to one camera as `<camera>.<name>`, for example `front.image_topic`; a camera without a
+value of its own takes the one for all. With several cameras, topics for all are taken under the name of each camera:
+`image` becomes `front/image` and `rear/image`, `/image` becomes `/front/image` and `/rear/image`.
+
+| name | type | default | allowed | when | camera | what it does |
+|---|---|---|---|---|---|---|
+";
+
 /// `docs/parameters.md`.
 pub fn markdown() -> String {
-    let mut text = String::from(
-        "# Parameters of `monitor_node`\n\nMade by `monitor_node --describe markdown`; compared with it by a test. Parameters \
-         marked *live* can be changed while the\nnode runs (`ros2 param set /monitor NAME VALUE`), the others are read when \
-         it starts.\n\n| name | type | default | allowed | live | what it does |\n|---|---|---|---|---|---|\n",
-    );
-    for row in PARAMETERS {
-        let Parameter { name, kind, dynamic, description } = row;
+    let mut text = String::from(MARKDOWN_START);
+    for Parameter { name, kind, when, per_camera, description } in PARAMETERS {
         let kind_name = kind.type_name().trim_start_matches("an ").trim_start_matches("a ");
-        let live = if *dynamic { "live" } else { "" };
         let (default, allowed) = (yaml_value(&kind.default_value()), kind.allowed());
-        line(&mut text, format_args!("| `{name}` | {kind_name} | `{default}` | {allowed} | {live} | {description} |"));
+        let (when, own) = (when_word(*when), if *per_camera { "own" } else { "" });
+        let description = description.replace('<', "\\<");
+        line(
+            &mut text,
+            format_args!("| `{name}` | {kind_name} | `{default}` | {allowed} | {when} | {own} | {description} |"),
+        );
     }
     text
+}
+
+fn when_word(when: When) -> &'static str {
+    match when {
+        When::Start => "start",
+        When::Configure => "configure",
+        When::Live => "live",
+    }
 }
 
 /// For `--help`.

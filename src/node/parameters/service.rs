@@ -3,7 +3,7 @@
 use r2r::indexmap::IndexMap;
 use r2r::{ParameterValue, RosParams};
 
-use super::settings::Settings;
+use super::settings::{Settings, Stage};
 use super::table::{Kind, PARAMETERS, Parameter, ParameterError, Value};
 
 /// Values that ROS was given at the start, by name.
@@ -39,26 +39,26 @@ impl RosParams for Settings {
         parameters: &mut Overrides,
     ) -> r2r::Result<()> {
         for row in PARAMETERS {
-            let value = to_ros(self.get(row.name).unwrap_or(&row.kind.default_value()));
+            let value = to_ros(&self.get(row.name).unwrap_or_else(|| row.kind.default_value()));
             parameters.insert(row.name.to_owned(), r2r::Parameter { value, description: describe(row) });
         }
         Ok(())
     }
 
     fn get_parameter(&mut self, name: &str) -> r2r::Result<ParameterValue> {
-        self.get(name).map(to_ros).ok_or_else(|| unknown(name))
+        self.get(name).as_ref().map(to_ros).ok_or_else(|| unknown(name))
     }
 
     fn set_parameter(&mut self, name: &str, value: &ParameterValue) -> r2r::Result<()> {
         check_type(name, value)?;
-        self.change(name, from_ros(value)).map_err(|error| refused(name, &error))?;
+        self.change(name, from_ros(value), Stage::Active).map_err(|error| refused(name, &error))?;
         tracing::info!("parameter {name} is now {}", from_ros(value));
         Ok(())
     }
 
     fn check_parameter(&self, name: &str, value: &ParameterValue) -> r2r::Result<()> {
         check_type(name, value)?;
-        self.clone().change(name, from_ros(value)).map_err(|error| refused(name, &error))
+        self.clone().change(name, from_ros(value), Stage::Active).map_err(|error| refused(name, &error))
     }
 }
 
@@ -69,7 +69,7 @@ fn check_type(name: &str, value: &ParameterValue) -> r2r::Result<()> {
         return Ok(());
     }
     let (expected, actual) = (row.kind.type_name(), from_ros(value).to_string());
-    Err(refused(name, &ParameterError::Type { name: row.name, expected, actual }))
+    Err(refused(name, &ParameterError::Type { name: name.to_owned(), expected, actual }))
 }
 
 fn unknown(name: &str) -> r2r::Error {
@@ -86,6 +86,7 @@ fn from_ros(value: &ParameterValue) -> Value {
         ParameterValue::Integer(value) => Value::Integer(*value),
         ParameterValue::Double(value) => Value::Double(*value),
         ParameterValue::String(value) => Value::Text(value.clone()),
+        ParameterValue::StringArray(values) => Value::TextArray(values.clone()),
         other => Value::Other(other.type_name()),
     }
 }
@@ -96,6 +97,7 @@ fn to_ros(value: &Value) -> ParameterValue {
         Value::Integer(value) => ParameterValue::Integer(*value),
         Value::Double(value) => ParameterValue::Double(*value),
         Value::Text(value) => ParameterValue::String(value.clone()),
+        Value::TextArray(values) => ParameterValue::StringArray(values.clone()),
         Value::Other(_) => ParameterValue::NotSet,
     }
 }
@@ -147,7 +149,7 @@ mod tests {
         settings.set_parameter("alarm_level", &ParameterValue::Double(0.02)).unwrap();
         assert_eq!(settings.get_parameter("alarm_level").unwrap(), ParameterValue::Double(0.02));
         let refused = settings.set_parameter("model", &ParameterValue::String("x".into())).unwrap_err().to_string();
-        assert!(refused.contains("restart the node"), "{refused}");
+        assert!(refused.contains("deactivate the node"), "{refused}");
         assert!(
             settings.set_parameter("alarm_level", &ParameterValue::Integer(0)).is_err(),
             "r2r would store an integer"

@@ -1,17 +1,21 @@
 //! The values of all parameters, and typed views of them.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::table::{PARAMETERS, Parameter, ParameterError, Value};
+use super::names::CameraName;
+use super::table::{Kind, PARAMETERS, Parameter, ParameterError, Value, When};
 
-/// The value of every parameter of the table.
+/// The value of every parameter of the table, and those that cameras have of their own.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     values: Vec<Value>,
+    /// By camera and row. A camera that is not in the parameter `cameras` may have values here: they count once it is.
+    of_cameras: BTreeMap<(String, &'static str), Value>,
 }
 
-/// The parameters that can be changed while the node runs.
+/// The parameters that can be changed while the node runs and are the same for all cameras.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tuning {
     /// Fused p-value at or below which a region is suspect.
@@ -20,12 +24,74 @@ pub struct Tuning {
     pub alarm_level: f32,
     /// Largest number of classes listed.
     pub top_k: usize,
-    /// How long an image waits for its regions.
+    /// Largest number of regions judged per image.
+    pub max_regions: usize,
+    /// Largest number of pixels of an image that is decoded.
+    pub max_image_pixels: u64,
+    /// Longest time from the arrival of an image to its answer, and that an image may be in work.
+    pub deadline: Duration,
+    /// How long an image of a camera without a value of its own waits for its regions.
     pub regions_timeout: Duration,
     /// Time without an image after which a camera is silent.
     pub stale_after: Duration,
     /// Smallest time between two pictures in the viewer.
     pub viewer_picture_period: Duration,
+}
+
+/// All parameters that a camera may have of its own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CameraSettings {
+    /// The camera.
+    pub name: CameraName,
+    /// Topic of its images, before remapping; read by `configure`.
+    pub image_topic: String,
+    /// How its images arrive; read by `configure`.
+    pub transport: Transport,
+    /// Reliability of the subscriptions to images and regions; read by `configure`.
+    pub reliability: Reliability,
+    /// Topic of its regions, before remapping; `None`: judge whole images. Read by `configure`.
+    pub regions_topic: Option<String>,
+    /// Messages on `regions_topic`; read by `configure`.
+    pub regions_type: RegionsType,
+    /// How long an image waits for its regions.
+    pub regions_timeout: Duration,
+    /// How far the stamps of an image and its regions may lie apart.
+    pub regions_tolerance: Duration,
+    /// What becomes of an image without regions.
+    pub without_regions: WithoutRegions,
+    /// Age of the stamp at arrival above which an image is not judged; `None`: any age.
+    pub max_image_age: Option<Duration>,
+    /// Bits in use of 16-bit samples, 1..=16; `None`: found from the largest sample.
+    pub bit_depth: Option<u8>,
+}
+
+/// Messages that bring regions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RegionsType {
+    /// `activation_monitor/RegionArray`.
+    RegionArray,
+    /// `vision_msgs/Detection2DArray`.
+    Detection2dArray,
+}
+
+/// What becomes of an image whose regions did not come in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WithoutRegions {
+    /// It is answered UNKNOWN.
+    Wait,
+    /// It is counted and not answered.
+    Skip,
+    /// It is judged whole.
+    WholeImage,
+}
+
+/// What the node is doing when a parameter is to change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Unconfigured or inactive: the next `configure` reads the parameters.
+    Idle,
+    /// Active or on the way to another state.
+    Active,
 }
 
 /// How images arrive.
@@ -48,8 +114,14 @@ pub enum Reliability {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { values: PARAMETERS.iter().map(|row| row.kind.default_value()).collect() }
+        Self { values: PARAMETERS.iter().map(|row| row.kind.default_value()).collect(), of_cameras: BTreeMap::new() }
     }
+}
+
+/// A parameter: a row of the table, or that row of one camera.
+struct Place {
+    row: &'static Parameter,
+    camera: Option<String>,
 }
 
 impl Settings {
@@ -58,22 +130,27 @@ impl Settings {
     /// # Errors
     /// [`ParameterError`] for an unknown name, a wrong type or a value that is not allowed.
     pub fn set(&mut self, name: &str, value: Value) -> Result<(), ParameterError> {
-        let row = Parameter::find(name)?;
-        let value = row.check(value)?;
-        *self.value_mut(row) = value;
+        let Place { row, camera } = place(name)?;
+        let value = row.check_as(name, value)?;
+        match camera {
+            Some(camera) => drop(self.of_cameras.insert((camera, row.name), value)),
+            None => *self.value_mut(row) = value,
+        }
         Ok(())
     }
 
     /// Changes a value while the node runs. Nothing is changed when an error is returned.
     ///
     /// # Errors
-    /// As [`Settings::set`], and for parameters that are only read at the start or would contradict each other.
-    pub fn change(&mut self, name: &str, value: Value) -> Result<(), ParameterError> {
-        let row = Parameter::find(name)?;
+    /// As [`Settings::set`], and for parameters that are not read any more in that stage or would contradict each other.
+    pub fn change(&mut self, name: &str, value: Value, stage: Stage) -> Result<(), ParameterError> {
+        if self.get(name).is_none() {
+            return Err(ParameterError::Unknown(name.to_owned()));
+        }
         let mut changed = self.clone();
         changed.set(name, value)?;
-        if !row.dynamic && changed != *self {
-            return Err(ParameterError::ReadOnly(row.name));
+        if changed.get(name) != self.get(name) {
+            changeable(place(name)?.row, name, stage)?;
         }
         changed.check()?;
         *self = changed;
@@ -92,11 +169,52 @@ impl Settings {
         Ok(())
     }
 
-    /// Value of a parameter; `None` when the table has no such name.
+    /// Value in force of a parameter, `<camera>.<row>` included; `None` when there is no such parameter.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Value> {
-        let index = PARAMETERS.iter().position(|row| row.name == name)?;
-        self.values.get(index)
+    pub fn get(&self, name: &str) -> Option<Value> {
+        let Place { row, camera } = place(name).ok()?;
+        match camera {
+            None => Some(self.value(row).clone()),
+            Some(camera) if self.named_cameras().contains(&camera) => Some(self.of_camera(row, &camera)),
+            Some(_) => None,
+        }
+    }
+
+    /// Every parameter: the rows of the table, then those of each camera.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let plain = PARAMETERS.iter().map(|row| row.name.to_owned());
+        let rows = || PARAMETERS.iter().filter(|row| row.per_camera);
+        let of_camera = |camera: &String| rows().map(|row| format!("{camera}.{}", row.name)).collect::<Vec<_>>();
+        plain.chain(self.named_cameras().iter().flat_map(of_camera)).collect()
+    }
+
+    /// The cameras, at least one: without the parameter `cameras` it has no name.
+    #[must_use]
+    pub fn camera_names(&self) -> Vec<CameraName> {
+        match self.named_cameras() {
+            [] => vec![CameraName::default()],
+            names => names.iter().map(|name| CameraName::named(name)).collect(),
+        }
+    }
+
+    /// The parameters of a camera: its own where it has them, those for all otherwise.
+    #[must_use]
+    pub fn camera(&self, name: &CameraName) -> CameraSettings {
+        let values = OfCamera { settings: self, name };
+        CameraSettings {
+            name: name.clone(),
+            image_topic: values.text("image_topic"),
+            transport: transport(&values.text("image_transport")),
+            reliability: reliability(&values.text("image_qos")),
+            regions_topic: Some(values.text("regions_topic")).filter(|topic| !topic.is_empty()),
+            regions_type: regions_type(&values.text("regions_type")),
+            regions_timeout: values.duration("regions_timeout_secs"),
+            regions_tolerance: values.duration("regions_tolerance_secs"),
+            without_regions: without_regions(&values.text("without_regions")),
+            max_image_age: Some(values.duration("max_image_age_secs")).filter(|age| !age.is_zero()),
+            bit_depth: u8::try_from(values.integer("bit_depth")).ok().filter(|bits| *bits > 0),
+        }
     }
 
     /// The parameters that can be changed while the node runs.
@@ -106,16 +224,19 @@ impl Settings {
             suspect_level: self.double("suspect_level") as f32,
             alarm_level: self.double("alarm_level") as f32,
             top_k: usize::try_from(self.integer("top_k")).unwrap_or(1),
+            max_regions: usize::try_from(self.integer("max_regions")).unwrap_or(1),
+            max_image_pixels: u64::try_from(self.integer("max_image_pixels")).unwrap_or(1),
+            deadline: Duration::from_secs_f64(self.double("deadline_secs")),
             regions_timeout: Duration::from_secs_f64(self.double("regions_timeout_secs")),
             stale_after: Duration::from_secs_f64(self.double("stale_after_secs")),
             viewer_picture_period: Duration::from_secs_f64(1.0 / self.double("viewer_max_rate_hz")),
         }
     }
 
-    /// Text of a text or choice parameter. Panics when `name` is no such row: names are literals.
+    /// Text of a text, topic or choice parameter. Panics when `name` is no such row: names are literals.
     #[must_use]
     pub fn text(&self, name: &str) -> &str {
-        match self.get(name) {
+        match self.plain(name) {
             Some(Value::Text(text)) => text,
             other => panic!("`{name}` is not a text parameter: {other:?}"),
         }
@@ -124,7 +245,7 @@ impl Settings {
     /// Number of a double parameter. Panics when `name` is no such row: names are literals.
     #[must_use]
     pub fn double(&self, name: &str) -> f64 {
-        match self.get(name) {
+        match self.plain(name) {
             Some(Value::Double(value)) => *value,
             other => panic!("`{name}` is not a double parameter: {other:?}"),
         }
@@ -133,9 +254,18 @@ impl Settings {
     /// Number of an integer parameter. Panics when `name` is no such row: names are literals.
     #[must_use]
     pub fn integer(&self, name: &str) -> i64 {
-        match self.get(name) {
+        match self.plain(name) {
             Some(Value::Integer(value)) => *value,
             other => panic!("`{name}` is not an integer parameter: {other:?}"),
+        }
+    }
+
+    /// Truth value of a bool parameter. Panics when `name` is no such row: names are literals.
+    #[must_use]
+    pub fn bool(&self, name: &str) -> bool {
+        match self.plain(name) {
+            Some(Value::Bool(value)) => *value,
+            other => panic!("`{name}` is not a bool parameter: {other:?}"),
         }
     }
 
@@ -148,18 +278,126 @@ impl Settings {
     /// How images arrive.
     #[must_use]
     pub fn transport(&self) -> Transport {
-        if self.text("image_transport") == "compressed" { Transport::Compressed } else { Transport::Raw }
+        transport(self.text("image_transport"))
     }
 
     /// Reliability that a quality-of-service parameter asks for.
     #[must_use]
     pub fn reliability(&self, name: &str) -> Reliability {
-        if self.text(name) == "reliable" { Reliability::Reliable } else { Reliability::BestEffort }
+        reliability(self.text(name))
+    }
+
+    /// The parameter `cameras`.
+    fn named_cameras(&self) -> &[String] {
+        match self.plain("cameras") {
+            Some(Value::TextArray(names)) => names,
+            other => panic!("`cameras` is not a string array: {other:?}"),
+        }
+    }
+
+    /// A row of one camera: its own value; or that for all, topics under the name of the camera where there are several.
+    fn of_camera(&self, row: &'static Parameter, camera: &str) -> Value {
+        let key = (camera.to_owned(), row.name);
+        match (self.of_cameras.get(&key), row.kind, self.value(row)) {
+            (Some(own), ..) => own.clone(),
+            (None, Kind::Topic { .. }, Value::Text(topic)) if self.named_cameras().len() > 1 && !topic.is_empty() => {
+                Value::Text(CameraName::named(camera).prefix(topic))
+            }
+            (None, _, for_all) => for_all.clone(),
+        }
+    }
+
+    fn plain(&self, name: &str) -> Option<&Value> {
+        Parameter::find(name).ok().map(|row| self.value(row))
+    }
+
+    fn value(&self, row: &Parameter) -> &Value {
+        &self.values[index(row)]
     }
 
     fn value_mut(&mut self, row: &Parameter) -> &mut Value {
-        let index = PARAMETERS.iter().position(|other| other.name == row.name);
-        &mut self.values[index.expect("every row is in the table")]
+        &mut self.values[index(row)]
+    }
+}
+
+fn index(row: &Parameter) -> usize {
+    let index = PARAMETERS.iter().position(|other| other.name == row.name);
+    index.expect("every row is in the table")
+}
+
+/// The row that `name` means, and the camera in front of it. Whether there is such a camera is not asked here.
+fn place(name: &str) -> Result<Place, ParameterError> {
+    let Some((camera, rest)) = name.split_once('.') else {
+        return Ok(Place { row: Parameter::find(name)?, camera: None });
+    };
+    match Parameter::find(rest) {
+        Ok(row) if row.per_camera => Ok(Place { row, camera: Some(camera.to_owned()) }),
+        _ => Err(ParameterError::Unknown(name.to_owned())),
+    }
+}
+
+fn changeable(row: &Parameter, name: &str, stage: Stage) -> Result<(), ParameterError> {
+    match (row.when, stage) {
+        (When::Live, _) | (When::Configure, Stage::Idle) => Ok(()),
+        (When::Configure, Stage::Active) => Err(ParameterError::Active(name.to_owned())),
+        (When::Start, _) => Err(ParameterError::ReadOnly(name.to_owned())),
+    }
+}
+
+/// Values in force for one camera. Panics where a name is no row of that type: names are literals.
+struct OfCamera<'a> {
+    settings: &'a Settings,
+    name: &'a CameraName,
+}
+
+impl OfCamera<'_> {
+    fn value(&self, row: &str) -> Value {
+        let row = Parameter::find(row).expect("names of rows are literals");
+        match self.name.name() {
+            Some(camera) => self.settings.of_camera(row, camera),
+            None => self.settings.value(row).clone(),
+        }
+    }
+
+    fn text(&self, row: &str) -> String {
+        match self.value(row) {
+            Value::Text(text) => text,
+            other => panic!("`{row}` is not a text parameter: {other:?}"),
+        }
+    }
+
+    fn duration(&self, row: &str) -> Duration {
+        match self.value(row) {
+            Value::Double(secs) => Duration::from_secs_f64(secs),
+            other => panic!("`{row}` is not a double parameter: {other:?}"),
+        }
+    }
+
+    fn integer(&self, row: &str) -> i64 {
+        match self.value(row) {
+            Value::Integer(value) => value,
+            other => panic!("`{row}` is not an integer parameter: {other:?}"),
+        }
+    }
+}
+
+fn transport(word: &str) -> Transport {
+    if word == "compressed" { Transport::Compressed } else { Transport::Raw }
+}
+
+fn reliability(word: &str) -> Reliability {
+    if word == "reliable" { Reliability::Reliable } else { Reliability::BestEffort }
+}
+
+fn regions_type(word: &str) -> RegionsType {
+    if word == "detection2d_array" { RegionsType::Detection2dArray } else { RegionsType::RegionArray }
+}
+
+fn without_regions(word: &str) -> WithoutRegions {
+    match word {
+        "skip" => WithoutRegions::Skip,
+        "whole_image" => WithoutRegions::WholeImage,
+        _ => WithoutRegions::Wait,
     }
 }
 
@@ -181,26 +419,102 @@ mod tests {
     }
 
     #[test]
-    fn dynamic_parameters_change_and_fixed_ones_do_not() {
+    fn live_parameters_change_at_any_time_and_the_others_in_their_stage() {
         let mut settings = Settings::default();
-        settings.change("alarm_level", Value::Double(0.02)).unwrap();
+        settings.change("alarm_level", Value::Double(0.02), Stage::Active).unwrap();
         assert_eq!(settings.tuning().alarm_level, 0.02);
-        let refused = settings.change("model", Value::Text("other".into()));
-        assert_eq!(refused, Err(ParameterError::ReadOnly("model")));
+        let model = || Value::Text("other".into());
+        let refused = settings.change("model", model(), Stage::Active);
+        assert_eq!(refused, Err(ParameterError::Active("model".into())));
         assert_eq!(settings.text("model"), "");
+        assert_eq!(settings.change("model", model(), Stage::Idle), Ok(()));
+        assert_eq!(settings.text("model"), "other");
+        let refused = settings.change("autostart", Value::Bool(false), Stage::Idle);
+        assert_eq!(refused, Err(ParameterError::ReadOnly("autostart".into())));
     }
 
     #[test]
     fn setting_a_fixed_parameter_to_its_own_value_is_no_change() {
         let mut settings = Settings::default();
-        assert_eq!(settings.change("device", Value::Text("auto".into())), Ok(()));
+        assert_eq!(settings.change("device", Value::Text("auto".into()), Stage::Active), Ok(()));
     }
 
     #[test]
     fn levels_that_contradict_each_other_are_refused_and_leave_no_trace() {
         let mut settings = Settings::default();
-        let refused = settings.change("alarm_level", Value::Double(0.5));
+        let refused = settings.change("alarm_level", Value::Double(0.5), Stage::Active);
         assert_eq!(refused, Err(ParameterError::Levels { alarm: 0.5, suspect: 0.05 }));
         assert_eq!(settings, Settings::default());
+    }
+
+    fn with_cameras(names: &[&str]) -> Settings {
+        let mut settings = Settings::default();
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        settings.set("cameras", Value::TextArray(names)).unwrap();
+        settings
+    }
+
+    #[test]
+    fn without_names_there_is_one_camera_with_the_values_for_all() {
+        let mut settings = Settings::default();
+        settings.set("max_image_age_secs", Value::Double(2.0)).unwrap();
+        let [only] = &settings.camera_names()[..] else { panic!() };
+        let camera = settings.camera(only);
+        assert_eq!((camera.image_topic.as_str(), camera.regions_topic, camera.bit_depth), ("image", None, None));
+        assert_eq!((camera.regions_type, camera.without_regions), (RegionsType::RegionArray, WithoutRegions::Wait));
+        assert_eq!(camera.max_image_age, Some(Duration::from_secs(2)));
+        assert_eq!(settings.get("front.image_topic"), None);
+    }
+
+    #[test]
+    fn a_camera_has_its_own_value_or_that_for_all() {
+        let mut settings = with_cameras(&["front", "rear"]);
+        settings.set("front.image_topic", Value::Text("/usb/image".into())).unwrap();
+        settings.set("rear.bit_depth", Value::Integer(12)).unwrap();
+        settings.set("without_regions", Value::Text("skip".into())).unwrap();
+        settings.set("regions_topic", Value::Text("/regions".into())).unwrap();
+        let cameras: Vec<CameraSettings> = settings.camera_names().iter().map(|name| settings.camera(name)).collect();
+        assert_eq!(cameras[0].image_topic, "/usb/image");
+        assert_eq!(cameras[1].image_topic, "rear/image");
+        assert_eq!(cameras[1].regions_topic.as_deref(), Some("/rear/regions"));
+        assert_eq!((cameras[0].bit_depth, cameras[1].bit_depth), (None, Some(12)));
+        assert!(cameras.iter().all(|camera| camera.without_regions == WithoutRegions::Skip));
+        assert_eq!(settings.get("rear.image_topic"), Some(Value::Text("rear/image".into())));
+    }
+
+    #[test]
+    fn a_single_named_camera_has_the_topic_of_the_row() {
+        let settings = with_cameras(&["front"]);
+        assert_eq!(settings.camera(&settings.camera_names()[0]).image_topic, "image");
+    }
+
+    #[test]
+    fn only_parameters_of_cameras_that_exist_are_there() {
+        let mut settings = with_cameras(&["front"]);
+        let per_camera = PARAMETERS.iter().filter(|row| row.per_camera).count();
+        assert_eq!(settings.names().len(), PARAMETERS.len() + per_camera);
+        assert!(settings.names().iter().all(|name| settings.get(name).is_some()));
+        let set = |settings: &mut Settings, name: &str| settings.change(name, Value::Integer(12), Stage::Active);
+        assert_eq!(set(&mut settings, "front.bit_depth"), Ok(()));
+        for name in ["rear.bit_depth", "front.top_k", "front.rear.bit_depth", ".bit_depth", "front."] {
+            assert_eq!(set(&mut settings, name), Err(ParameterError::Unknown(name.into())));
+        }
+    }
+
+    #[test]
+    fn a_value_for_a_camera_counts_whenever_the_camera_comes() {
+        let mut settings = Settings::default();
+        settings.set("front.bit_depth", Value::Integer(12)).unwrap();
+        settings.change("cameras", Value::TextArray(vec!["front".into()]), Stage::Idle).unwrap();
+        assert_eq!(settings.get("front.bit_depth"), Some(Value::Integer(12)));
+    }
+
+    #[test]
+    fn errors_name_the_parameter_of_the_camera() {
+        let mut settings = with_cameras(&["front"]);
+        let error = settings.set("front.bit_depth", Value::Integer(17)).unwrap_err().to_string();
+        assert_eq!(error, "parameter `front.bit_depth` must be in 0..16, got 17");
+        let error = settings.set("front.image_topic", Value::Text("a b".into())).unwrap_err().to_string();
+        assert!(error.starts_with("parameter `front.image_topic`: `a b` is not a topic name"), "{error}");
     }
 }

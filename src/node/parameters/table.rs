@@ -5,6 +5,8 @@
 
 use serde::Serialize;
 
+use super::names;
+
 /// Value of a parameter.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
@@ -17,13 +19,15 @@ pub enum Value {
     Double(f64),
     /// Text.
     Text(String),
+    /// Several texts.
+    TextArray(Vec<String>),
     /// Anything else that ROS can hold, by the name of its type; no parameter accepts it.
     Other(&'static str),
 }
 
 /// Type, default and allowed values of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
+#[serde(tag = "type", rename_all = "snake_case")]
 pub enum Kind {
     /// Truth value.
     Bool {
@@ -53,6 +57,18 @@ pub enum Kind {
         /// Value when nothing is set.
         default: &'static str,
     },
+    /// Name of a topic: relative, absolute or private (`~/…`).
+    Topic {
+        /// Value when nothing is set.
+        default: &'static str,
+        /// Whether it may be empty, for no topic.
+        optional: bool,
+    },
+    /// Names of cameras: different tokens of ROS names that are not taken by this node (see [`super::names`]).
+    Cameras {
+        /// Names when nothing is set.
+        default: &'static [&'static str],
+    },
     /// One of a few words.
     Choice {
         /// Value when nothing is set.
@@ -60,6 +76,18 @@ pub enum Kind {
         /// The allowed words.
         allowed: &'static [&'static str],
     },
+}
+
+/// When a parameter can be changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum When {
+    /// Never: it is read once, when the process starts.
+    Start,
+    /// While the node is unconfigured or inactive; the next `configure` reads it.
+    Configure,
+    /// At any time; the next image is judged with it.
+    Live,
 }
 
 /// One row of the table.
@@ -70,8 +98,10 @@ pub struct Parameter {
     /// Type, default and allowed values.
     #[serde(flatten)]
     pub kind: Kind,
-    /// Whether it can be changed while the node runs.
-    pub dynamic: bool,
+    /// When it can be changed.
+    pub when: When,
+    /// Whether each camera may have a value of its own, as `<camera>.<name>`.
+    pub per_camera: bool,
     /// What it does, one sentence.
     pub description: &'static str,
 }
@@ -86,7 +116,7 @@ pub enum ParameterError {
     #[error("parameter `{name}` must be {expected}, got {actual}")]
     Type {
         /// Parameter.
-        name: &'static str,
+        name: String,
         /// Expected type.
         expected: &'static str,
         /// What was given.
@@ -96,15 +126,28 @@ pub enum ParameterError {
     #[error("parameter `{name}` must be {allowed}, got {actual}")]
     Range {
         /// Parameter.
-        name: &'static str,
+        name: String,
         /// Allowed values in words.
         allowed: String,
         /// What was given.
         actual: String,
     },
+    /// Not a name that ROS accepts, or one that is taken.
+    #[error("parameter `{name}`: {reason}")]
+    Name {
+        /// Parameter.
+        name: String,
+        /// What is wrong with which name.
+        reason: String,
+    },
     /// Changed while the node runs.
     #[error("parameter `{0}` is read when the node starts: restart the node to change it")]
-    ReadOnly(&'static str),
+    ReadOnly(String),
+    /// Changed while the node is active.
+    #[error(
+        "parameter `{0}` is read when the node is configured: deactivate the node, set it, then clean up and configure"
+    )]
+    Active(String),
     /// Contradicts another parameter.
     #[error("alarm_level {alarm} must not be above suspect_level {suspect}")]
     Levels {
@@ -115,8 +158,13 @@ pub enum ParameterError {
     },
 }
 
-const fn row(name: &'static str, dynamic: bool, kind: Kind, description: &'static str) -> Parameter {
-    Parameter { name, kind, dynamic, description }
+const fn row(name: &'static str, when: When, kind: Kind, description: &'static str) -> Parameter {
+    Parameter { name, kind, when, per_camera: false, description }
+}
+
+/// A row of which each camera may have a value of its own.
+const fn camera(name: &'static str, when: When, kind: Kind, description: &'static str) -> Parameter {
+    Parameter { name, kind, when, per_camera: true, description }
 }
 
 const fn text(default: &'static str) -> Kind {
@@ -135,87 +183,167 @@ const fn choice(default: &'static str, allowed: &'static [&'static str]) -> Kind
     Kind::Choice { default, allowed }
 }
 
-/// Set once, when the node starts.
-const FIXED: bool = false;
-/// Can be changed while the node runs.
-const DYNAMIC: bool = true;
-
 /// Every parameter of the node.
 pub const PARAMETERS: &[Parameter] = &[
-    row("model", FIXED, text(""), "Folder of the model (model.pt and model.json); required."),
+    row(
+        "autostart",
+        When::Start,
+        Kind::Bool { default: true },
+        "Configure and activate at the start; false: wait for a lifecycle manager.",
+    ),
+    row("model", When::Configure, text(""), "Folder of the model (model.pt and model.json); required."),
     row(
         "monitor",
-        FIXED,
+        When::Configure,
         text(""),
         "Monitor file fitted on that model; empty: classify only, every verdict is UNKNOWN.",
     ),
-    row("device", FIXED, text("auto"), "Where the model runs: auto, cpu or cuda:N; auto takes the first GPU there is."),
-    row("image_topic", FIXED, text("image"), "Topic of the camera images, remappable."),
     row(
+        "device",
+        When::Configure,
+        text("auto"),
+        "Where the model runs: auto, cpu or cuda:N; auto takes the first GPU there is.",
+    ),
+    row(
+        "cameras",
+        When::Configure,
+        Kind::Cameras { default: &[] },
+        "Names of the cameras, whose answers come under ~/<camera>/; empty: one camera, with answers under ~/.",
+    ),
+    camera(
+        "image_topic",
+        When::Configure,
+        Kind::Topic { default: "image", optional: false },
+        "Topic of the camera images, remappable; with several cameras <camera>/<image_topic>.",
+    ),
+    camera(
         "image_transport",
-        FIXED,
+        When::Configure,
         choice("raw", &["raw", "compressed"]),
         "raw: sensor_msgs/Image; compressed: sensor_msgs/CompressedImage (JPEG or PNG) on exactly image_topic.",
     ),
-    row(
+    camera(
         "image_qos",
-        FIXED,
+        When::Configure,
         choice("sensor_data", &["sensor_data", "reliable"]),
         "Quality of service of the image and region subscriptions; sensor_data is best effort and matches every publisher.",
     ),
     row(
         "output_qos",
-        FIXED,
+        When::Configure,
         choice("reliable", &["reliable", "sensor_data"]),
         "Quality of service of ~/classification and ~/ood; reliable matches every subscriber.",
     ),
-    row("regions_topic", FIXED, text(""), "Topic of regions to judge one by one; empty: judge the whole image."),
-    row(
-        "regions_timeout_secs",
-        DYNAMIC,
-        double(0.5, 0.0, 60.0),
-        "How long an image waits for the regions with its stamp before its verdict is UNKNOWN.",
+    camera(
+        "max_image_age_secs",
+        When::Live,
+        double(0.0, 0.0, 3600.0),
+        "An image whose stamp is older than this when it arrives is UNKNOWN; 0: any age, as for bags without /clock.",
     ),
-    row("top_k", DYNAMIC, integer(3, 1, 1000), "Largest number of classes listed per classification."),
-    row("suspect_level", DYNAMIC, double(0.05, 0.0, 1.0), "Verdict SUSPECT at or below this fused p-value."),
-    row("alarm_level", DYNAMIC, double(0.01, 0.0, 1.0), "Verdict OUT_OF_DISTRIBUTION at or below this fused p-value."),
-    row("diagnostics_period_secs", FIXED, double(1.0, 0.1, 60.0), "Time between two messages on /diagnostics."),
+    row(
+        "max_image_pixels",
+        When::Live,
+        integer(67_108_864, 1, 2_147_483_648),
+        "An image with more pixels than this is not decoded but UNKNOWN.",
+    ),
+    camera(
+        "bit_depth",
+        When::Live,
+        integer(0, 0, 16),
+        "Bits in use of the samples in 16-bit images, for example 12; 0: found from the largest sample.",
+    ),
+    camera(
+        "regions_topic",
+        When::Configure,
+        Kind::Topic { default: "", optional: true },
+        "Topic of regions to judge one by one; empty: judge the whole image; with several cameras <camera>/<regions_topic>.",
+    ),
+    camera(
+        "regions_type",
+        When::Configure,
+        choice("region_array", &["region_array", "detection2d_array"]),
+        "Messages on regions_topic: activation_monitor/RegionArray or vision_msgs/Detection2DArray.",
+    ),
+    camera(
+        "regions_timeout_secs",
+        When::Live,
+        double(0.5, 0.0, 60.0),
+        "How long an image waits for the regions with its stamp; without_regions says what then happens.",
+    ),
+    camera(
+        "regions_tolerance_secs",
+        When::Live,
+        double(0.0, 0.0, 10.0),
+        "How far the stamps of an image and its regions may lie apart; 0: they must be equal.",
+    ),
+    camera(
+        "without_regions",
+        When::Live,
+        choice("wait", &["wait", "skip", "whole_image"]),
+        "Image without regions after regions_timeout_secs: wait: UNKNOWN; skip: counted, no answer; whole_image: judged whole.",
+    ),
+    row(
+        "max_regions",
+        When::Live,
+        integer(64, 1, 10_000),
+        "Largest number of regions judged per image; the rest is counted and said.",
+    ),
+    row("top_k", When::Live, integer(3, 1, 1000), "Largest number of classes listed per classification."),
+    row("suspect_level", When::Live, double(0.05, 0.0, 1.0), "Verdict SUSPECT at or below this fused p-value."),
+    row(
+        "alarm_level",
+        When::Live,
+        double(0.01, 0.0, 1.0),
+        "Verdict OUT_OF_DISTRIBUTION at or below this fused p-value.",
+    ),
+    row(
+        "deadline_secs",
+        When::Live,
+        double(1.0, 0.01, 60.0),
+        "An image in work for longer, or answered later, is an ERROR in the diagnostics; regions not begun by then are UNKNOWN.",
+    ),
+    row("diagnostics_period_secs", When::Start, double(1.0, 0.1, 60.0), "Time between two messages on /diagnostics."),
     row(
         "stale_after_secs",
-        DYNAMIC,
+        When::Live,
         double(3.0, 0.1, 3600.0),
         "Time without an image after which the camera counts as silent in the diagnostics.",
     ),
     row(
         "viewer",
-        FIXED,
+        When::Configure,
         choice("off", &["off", "save", "serve", "connect"]),
         "Live view in rerun: save to a file, serve to viewers, or connect to a running viewer.",
     ),
-    row("viewer_path", FIXED, text("monitor.rrd"), "File of viewer:=save; an older one is replaced."),
+    row("viewer_path", When::Configure, text("monitor.rrd"), "File of viewer:=save; an older one is replaced."),
     row(
         "viewer_address",
-        FIXED,
+        When::Configure,
         text("127.0.0.1"),
         "Address to serve on or to connect to; anything but loopback is open to the network.",
     ),
-    row("viewer_port", FIXED, integer(9876, 1, 65535), "TCP port of viewer:=serve and viewer:=connect."),
+    row("viewer_port", When::Configure, integer(9876, 1, 65535), "TCP port of viewer:=serve and viewer:=connect."),
     row(
         "viewer_layers",
-        FIXED,
+        When::Configure,
         text("auto"),
         "Layers whose feature maps are shown, separated by commas; auto: the first four of the model; empty: none.",
     ),
-    row("viewer_queue", FIXED, integer(8, 1, 1000), "Frames that wait for the viewer before the oldest is dropped."),
+    row(
+        "viewer_queue",
+        When::Configure,
+        integer(8, 1, 1000),
+        "Frames that wait for the viewer before the oldest is dropped.",
+    ),
     row(
         "viewer_max_rate_hz",
-        DYNAMIC,
+        When::Live,
         double(10.0, 0.1, 1000.0),
         "Largest rate of pictures and feature maps in the viewer; p-values are shown for every image.",
     ),
     row(
         "use_sim_time",
-        FIXED,
+        When::Start,
         Kind::Bool { default: false },
         "Take the node's time from /clock, as for replayed bags.",
     ),
@@ -229,7 +357,10 @@ impl Kind {
             Self::Bool { default } => Value::Bool(default),
             Self::Integer { default, .. } => Value::Integer(default),
             Self::Double { default, .. } => Value::Double(default),
-            Self::Text { default } | Self::Choice { default, .. } => Value::Text(default.to_owned()),
+            Self::Text { default } | Self::Topic { default, .. } | Self::Choice { default, .. } => {
+                Value::Text(default.to_owned())
+            }
+            Self::Cameras { default } => Value::TextArray(default.iter().map(|&name| name.to_owned()).collect()),
         }
     }
 
@@ -240,7 +371,8 @@ impl Kind {
             Self::Bool { .. } => "a bool",
             Self::Integer { .. } => "an integer",
             Self::Double { .. } => "a double",
-            Self::Text { .. } | Self::Choice { .. } => "a string",
+            Self::Text { .. } | Self::Topic { .. } | Self::Choice { .. } => "a string",
+            Self::Cameras { .. } => "a string array",
         }
     }
 
@@ -252,32 +384,49 @@ impl Kind {
             Self::Integer { min, max, .. } => format!("in {min}..{max}"),
             Self::Double { min, max, .. } => format!("in {min}..{max}"),
             Self::Text { .. } => "any text".to_owned(),
+            Self::Topic { optional: false, .. } => "a topic name".to_owned(),
+            Self::Topic { optional: true, .. } => "a topic name or empty".to_owned(),
+            Self::Cameras { .. } => "different names of letters, digits and _".to_owned(),
             Self::Choice { allowed, .. } => format!("one of {}", allowed.join(", ")),
         }
     }
 
-    fn contains(&self, value: &Value) -> bool {
-        match (self, value) {
+    /// Why a value of the right type is not allowed.
+    fn refusal(&self, name: &str, value: &Value) -> Option<ParameterError> {
+        let fits = match (self, value) {
             (Self::Integer { min, max, .. }, Value::Integer(value)) => (min..=max).contains(&value),
             (Self::Double { min, max, .. }, Value::Double(value)) => (min..=max).contains(&value),
             (Self::Choice { allowed, .. }, Value::Text(value)) => allowed.contains(&value.as_str()),
+            (Self::Topic { optional: true, .. }, Value::Text(topic)) if topic.is_empty() => true,
+            (Self::Topic { .. }, Value::Text(topic)) => return wrong_name(name, names::check_topic(topic)),
+            (Self::Cameras { .. }, Value::TextArray(cameras)) => {
+                return wrong_name(name, names::check_cameras(cameras));
+            }
             _ => true,
-        }
+        };
+        let (name, allowed, actual) = (name.to_owned(), self.allowed(), value.to_string());
+        (!fits).then_some(ParameterError::Range { name, allowed, actual })
     }
 
     fn is_type_of(&self, value: &Value) -> bool {
         std::mem::discriminant(&self.default_value()) == std::mem::discriminant(value)
     }
 
-    /// Forgives what YAML makes of a value that was meant well: `off` is a bool there, `1` an integer.
+    /// Forgives what YAML makes of a value that was meant well: `off` is a bool there, `1` an integer. No camera can be
+    /// written as an array with one empty text, too, since not every ROS 2 reads an empty array.
     fn adapt(&self, value: Value) -> Value {
         match (self, value) {
             (Self::Choice { .. }, Value::Bool(false)) => Value::Text("off".to_owned()),
             (Self::Double { .. }, Value::Integer(whole)) => Value::Double(whole as f64),
             (Self::Text { .. }, Value::Integer(whole)) => Value::Text(whole.to_string()),
+            (Self::Cameras { .. }, Value::TextArray(cameras)) if cameras == [""] => Value::TextArray(Vec::new()),
             (_, value) => value,
         }
     }
+}
+
+fn wrong_name(parameter: &str, checked: Result<(), String>) -> Option<ParameterError> {
+    checked.err().map(|reason| ParameterError::Name { name: parameter.to_owned(), reason })
 }
 
 impl Parameter {
@@ -294,16 +443,20 @@ impl Parameter {
     /// # Errors
     /// [`ParameterError`] with what is allowed.
     pub fn check(&self, value: Value) -> Result<Value, ParameterError> {
+        self.check_as(self.name, value)
+    }
+
+    /// As [`Parameter::check`], with the full name of the parameter of a camera in the messages.
+    ///
+    /// # Errors
+    /// [`ParameterError`] with what is allowed.
+    pub fn check_as(&self, name: &str, value: Value) -> Result<Value, ParameterError> {
         let value = self.kind.adapt(value);
         if !self.kind.is_type_of(&value) {
             let expected = self.kind.type_name();
-            return Err(ParameterError::Type { name: self.name, expected, actual: value.to_string() });
+            return Err(ParameterError::Type { name: name.to_owned(), expected, actual: value.to_string() });
         }
-        if !self.kind.contains(&value) {
-            let allowed = self.kind.allowed();
-            return Err(ParameterError::Range { name: self.name, allowed, actual: value.to_string() });
-        }
-        Ok(value)
+        self.kind.refusal(name, &value).map_or(Ok(value), Err)
     }
 }
 
@@ -314,6 +467,7 @@ impl std::fmt::Display for Value {
             Self::Integer(value) => write!(f, "{value}"),
             Self::Double(value) => write!(f, "{value:?}"),
             Self::Text(value) => write!(f, "`{value}`"),
+            Self::TextArray(texts) => write!(f, "[{}]", texts.join(", ")),
             Self::Other(type_name) => write!(f, "{type_name}"),
         }
     }
