@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::statistics::{Counts, Pace};
+use crate::node::lifecycle::machine::State;
 
 /// Level of a status, with the values of `diagnostic_msgs/DiagnosticStatus`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,8 +24,8 @@ pub enum Level {
 pub struct Status {
     /// Level.
     pub level: Level,
-    /// What is looked at.
-    pub name: &'static str,
+    /// What is looked at, after the name of the node.
+    pub name: String,
     /// One line for a person.
     pub message: String,
     /// Details, in a fixed order.
@@ -34,6 +35,8 @@ pub struct Status {
 /// State of the camera stream.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CameraHealth {
+    /// What the status is called: `camera`, or `camera NAME` where there are several.
+    pub name: String,
     /// Full name of the image topic.
     pub topic: String,
     /// Number of publishers on it.
@@ -57,6 +60,10 @@ pub struct CameraHealth {
 /// State of the network and the monitor.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InferenceHealth {
+    /// State of the lifecycle.
+    pub state: State,
+    /// Why the last transition failed, where it did.
+    pub failure: Option<String>,
     /// Device the model runs on.
     pub device: String,
     /// Folder of the model.
@@ -85,7 +92,7 @@ impl CameraHealth {
     #[must_use]
     pub fn status(&self) -> Status {
         let (level, message) = self.verdict();
-        Status { level, name: "activation_monitor: camera", message, values: self.values() }
+        Status { level, name: self.name.clone(), message, values: self.values() }
     }
 
     fn verdict(&self) -> (Level, String) {
@@ -120,12 +127,15 @@ impl CameraHealth {
     fn values(&self) -> Vec<(&'static str, String)> {
         let Counts { received, judged, dropped, unknown, region_arrays, regions_missing, time_jumps } = &self.counts;
         let reasons = unknown.iter().map(|(reason, count)| format!("{reason}: {count}")).collect::<Vec<_>>().join("; ");
+        let dropped_reasons = dropped.iter().map(|(reason, count)| format!("{}: {count}", reason.name()));
+        let dropped_reasons = dropped_reasons.collect::<Vec<_>>().join("; ");
         let mut values = vec![
             ("topic", self.topic.clone()),
             ("publishers", self.publishers.to_string()),
             ("received", received.to_string()),
             ("judged", judged.to_string()),
-            ("dropped", dropped.to_string()),
+            ("dropped", self.counts.dropped_total().to_string()),
+            ("dropped_reasons", dropped_reasons),
             ("unknown", total(unknown).to_string()),
             ("unknown_reasons", reasons),
             ("region_arrays", region_arrays.to_string()),
@@ -148,19 +158,26 @@ impl InferenceHealth {
     /// The status of network and monitor.
     #[must_use]
     pub fn status(&self) -> Status {
-        let (level, message) = match &self.monitor {
-            None => {
+        let (level, message) = self.verdict();
+        Status { level, name: "inference".to_owned(), message, values: self.values() }
+    }
+
+    fn verdict(&self) -> (Level, String) {
+        match (&self.failure, self.state, &self.monitor) {
+            (Some(failure), ..) => (Level::Error, format!("{}: {failure}", self.state.label())),
+            (None, State::Active, None) => {
                 (Level::Warn, "no monitor loaded: every verdict is UNKNOWN; set the parameter `monitor`".to_owned())
             }
-            Some(_) => (Level::Ok, format!("judging on {}", self.device)),
-        };
-        Status { level, name: "activation_monitor: inference", message, values: self.values() }
+            (None, State::Active, Some(_)) => (Level::Ok, format!("judging on {}", self.device)),
+            (None, state, _) => (Level::Ok, format!("{}: no image is judged", state.label())),
+        }
     }
 
     fn values(&self) -> Vec<(&'static str, String)> {
         let millis =
             |latency: fn(&Pace) -> Duration| optional(self.pace.as_ref().map(|pace| latency(pace).as_secs_f64() * 1e3));
         vec![
+            ("state", self.state.label().to_owned()),
             ("device", self.device.clone()),
             ("model", self.model.clone()),
             ("model_sha256", self.model_sha256.clone()),
@@ -186,10 +203,16 @@ mod tests {
 
     fn healthy() -> CameraHealth {
         CameraHealth {
+            name: "camera".into(),
             topic: "/camera".into(),
             publishers: 1,
             mismatches: vec![],
-            counts: Counts { received: 10, judged: 8, dropped: 2, ..Counts::default() },
+            counts: Counts {
+                received: 10,
+                judged: 8,
+                dropped: [(super::super::statistics::DropReason::Replaced, 2)].into(),
+                ..Counts::default()
+            },
             previous: Counts::default(),
             silence: Some(Duration::from_millis(40)),
             stale_after: Duration::from_secs(3),
@@ -256,6 +279,8 @@ mod tests {
         let pace =
             Pace { latency_p50: Duration::from_micros(2500), latency_p99: Duration::from_millis(9), rate_hz: 30.0 };
         let mut health = InferenceHealth {
+            state: State::Active,
+            failure: None,
             device: "CPU".into(),
             model: "m".into(),
             model_sha256: "abc".into(),
@@ -267,5 +292,9 @@ mod tests {
         let status = health.status();
         assert_eq!(status.level, Level::Ok);
         assert_eq!((value(&status, "latency_p50_ms"), value(&status, "rate_hz")), ("2.500", "30.000"));
+        health.state = State::Inactive;
+        assert_eq!(health.status().message, "inactive: no image is judged");
+        health.failure = Some("no such file".into());
+        assert_eq!((health.status().level, health.status().message.as_str()), (Level::Error, "inactive: no such file"));
     }
 }

@@ -30,8 +30,8 @@ pub struct Counts {
     pub received: u64,
     /// Images that were answered, with whatever verdicts.
     pub judged: u64,
-    /// Images that a newer one replaced before they were judged.
-    pub dropped: u64,
+    /// Images that were not judged, by reason.
+    pub dropped: BTreeMap<DropReason, u64>,
     /// Regions (whole images included) with verdict UNKNOWN, by short reason.
     pub unknown: BTreeMap<String, u64>,
     /// Region arrays that arrived.
@@ -40,6 +40,49 @@ pub struct Counts {
     pub regions_missing: u64,
     /// Jumps back in time.
     pub time_jumps: u64,
+}
+
+/// Why an image was not judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DropReason {
+    /// A newer image of the camera came before its turn.
+    Replaced,
+    /// More images waited for their regions than there is room for.
+    NoRoom,
+    /// Its regions came after those of a newer image.
+    LateRegions,
+    /// Its regions did not come, and `without_regions` is `skip`.
+    NoRegions,
+    /// The stamps jumped while it waited for its regions.
+    TimeJump,
+    /// The service `~/enable` had switched judging off.
+    Disabled,
+    /// The node was deactivated, reset or ended while it waited.
+    Ended,
+}
+
+impl DropReason {
+    /// Name in the diagnostics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Replaced => "replaced by a newer image",
+            Self::NoRoom => "no room to wait for regions",
+            Self::LateRegions => "regions came after a newer image",
+            Self::NoRegions => "no regions, skipped",
+            Self::TimeJump => "stamps jumped",
+            Self::Disabled => "judging is switched off",
+            Self::Ended => "deactivated, reset or ended",
+        }
+    }
+}
+
+impl Counts {
+    /// Images that were not judged, for whatever reason.
+    #[must_use]
+    pub fn dropped_total(&self) -> u64 {
+        self.dropped.values().sum()
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -84,9 +127,11 @@ impl Statistics {
         self.window.push_back(Sample { done, latency });
     }
 
-    /// Counts images that gave way to newer ones.
-    pub fn dropped(&mut self, images: usize) {
-        self.counts.dropped += images as u64;
+    /// Counts images that are not judged.
+    pub fn dropped(&mut self, reason: DropReason, images: usize) {
+        if images > 0 {
+            *self.counts.dropped.entry(reason).or_default() += images as u64;
+        }
     }
 
     /// Counts an array of regions.
@@ -104,6 +149,12 @@ impl Statistics {
         let known = self.counts.unknown.contains_key(reason) || self.counts.unknown.len() < MAX_REASONS;
         let key = if known { reason } else { "other" };
         *self.counts.unknown.entry(key.to_owned()).or_default() += 1;
+    }
+
+    /// Forgets latencies and the newest stamp; the counters stay.
+    pub fn forget_pace(&mut self) {
+        self.window.clear();
+        self.newest_stamp = None;
     }
 
     /// The counters.

@@ -1,19 +1,17 @@
-//! The inference thread: takes the newest image, decodes, judges and hands the answer over.
+//! The inference thread: takes the newest image of every camera, decodes, judges and hands the answers over.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use image::RgbImage;
 
+use super::shared::Shared;
+use super::slots::Taken;
 use crate::activation::Activations;
 use crate::frame::{FrameError, Region};
 use crate::monitor::Verdict;
-use crate::pipeline::PipelineOutput;
-use crate::queue::{DropOldest, Popped};
-
-use crate::node::health::statistics::Statistics;
 use crate::node::input::request::{Answer, Entry, NamedRegion, Picture, Request};
-use crate::node::parameters::settings::{Settings, Tuning};
+use crate::node::parameters::settings::Tuning;
+use crate::pipeline::PipelineOutput;
 
 /// How often a waiting thread looks whether it should end.
 const POLL: Duration = Duration::from_millis(100);
@@ -46,78 +44,63 @@ pub struct Evidence {
     pub rows: Vec<Option<usize>>,
 }
 
-/// What the inference thread shares with the rest of the node.
-#[derive(Debug, Clone)]
-pub struct Shared {
-    /// Newest image: room for one, so that an old one never waits in front of it.
-    pub slot: Arc<DropOldest<Request>>,
-    /// Parameters.
-    pub settings: Arc<Mutex<Settings>>,
-    /// Counters.
-    pub statistics: Arc<Mutex<Statistics>>,
+/// What becomes of the answers.
+pub trait Sink {
+    /// Publishes the answer to an image of a camera.
+    fn publish(&mut self, camera: usize, answer: &Answer);
+    /// Shows what remains, after all answers are out.
+    fn show(&mut self, camera: usize, judged: Judged);
 }
 
-impl Shared {
-    /// No image yet, nothing counted.
-    #[must_use]
-    pub fn new(settings: Settings) -> Self {
-        Self {
-            slot: Arc::new(DropOldest::new(1)),
-            settings: Arc::new(Mutex::new(settings)),
-            statistics: Arc::default(),
-        }
-    }
-
-    /// The parameters that may change.
-    #[must_use]
-    pub fn tuning(&self) -> Tuning {
-        self.settings.lock().unwrap_or_else(PoisonError::into_inner).tuning()
-    }
-
-    /// Runs `action` on the counters.
-    pub fn count<T>(&self, action: impl FnOnce(&mut Statistics) -> T) -> T {
-        action(&mut self.statistics.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// Judges images until the slot is closed. `publish` gets every answer first; `show` gets what remains.
-pub fn run(shared: &Shared, judge: &mut impl Judge, mut publish: impl FnMut(&Answer), mut show: impl FnMut(Judged)) {
+/// Judges images until the slots are closed.
+pub fn run(shared: &Shared, judge: &mut impl Judge, sink: &mut impl Sink) {
     loop {
-        match shared.slot.pop(POLL) {
-            Popped::Closed => return,
-            Popped::TimedOut => {}
-            Popped::Item(request) => {
-                let arrived = request.arrived;
-                let judged = process(shared, judge, request);
-                publish(&judged.answer);
-                let done = Instant::now();
-                shared.count(|statistics| statistics.judged(done, done.saturating_duration_since(arrived)));
-                show(judged);
+        match shared.slots.take(POLL) {
+            Taken::Closed => return,
+            Taken::TimedOut => {}
+            Taken::Items(requests) => {
+                for (camera, request) in requests {
+                    judge_one(shared, judge, sink, camera, request);
+                }
             }
         }
     }
 }
 
+fn judge_one(shared: &Shared, judge: &mut impl Judge, sink: &mut impl Sink, camera: usize, request: Request) {
+    shared.note_work(Some(Instant::now()));
+    let arrived = request.arrived;
+    let judged = process(shared, judge, camera, request);
+    sink.publish(camera, &judged.answer);
+    let done = Instant::now();
+    shared.count(camera, |statistics| statistics.judged(done, done.saturating_duration_since(arrived)));
+    shared.note_work(None);
+    sink.show(camera, judged);
+}
+
 /// Decodes and judges one image.
-fn process(shared: &Shared, judge: &mut impl Judge, request: Request) -> Judged {
-    let Request { header, picture, regions, .. } = request;
+fn process(shared: &Shared, judge: &mut impl Judge, camera: usize, request: Request) -> Judged {
+    let Request { header, picture, regions, received, .. } = request;
+    let tuning = shared.tuning();
+    let levels = tuning.levels();
     if regions.is_empty() {
-        return Judged { answer: Answer { header, entries: Vec::new() }, evidence: None };
+        return Judged { answer: Answer { header, received, levels, entries: Vec::new() }, evidence: None };
     }
     match picture.decode() {
         Ok(image) => {
             let rectangles: Vec<Region> = regions.iter().map(|named| named.region).collect();
-            let output = judge.judge(&image, &rectangles, &shared.tuning());
+            let output = judge.judge(&image, &rectangles, &tuning);
             let rows = output.results.iter().map(|result| result.row).collect();
             let entries = entries(regions, output.results.into_iter().map(|result| result.outcome));
-            count_unknown(shared, &entries);
+            count_unknown(shared, camera, &entries);
             let evidence = Evidence { image, picture, activations: output.activations, rows };
-            Judged { answer: Answer { header, entries }, evidence: Some(evidence) }
+            Judged { answer: Answer { header, received, levels, entries }, evidence: Some(evidence) }
         }
         Err(error) => {
             let kind = kind(&error);
-            shared.count(|statistics| regions.iter().for_each(|_| statistics.unknown(kind)));
-            Judged { answer: Answer::unknown(header, regions, &error.to_string()), evidence: None }
+            shared.count(camera, |statistics| regions.iter().for_each(|_| statistics.unknown(kind)));
+            let answer = Answer::unknown(header, received, levels, regions, &error.to_string());
+            Judged { answer, evidence: None }
         }
     }
 }
@@ -129,12 +112,12 @@ fn entries(
     regions.into_iter().zip(outcomes).map(|(region, outcome)| Entry { region, outcome }).collect()
 }
 
-fn count_unknown(shared: &Shared, entries: &[Entry]) {
+fn count_unknown(shared: &Shared, camera: usize, entries: &[Entry]) {
     let reasons = entries.iter().filter_map(|entry| match &entry.outcome {
         Err(reason) => Some(short(reason)),
         Ok(outcome) => (outcome.verdict == Verdict::Unknown).then_some(short(&outcome.reason)),
     });
-    shared.count(|statistics| reasons.for_each(|reason| statistics.unknown(reason)));
+    shared.count(camera, |statistics| reasons.for_each(|reason| statistics.unknown(reason)));
 }
 
 /// The part of a reason that is the same for every image.
@@ -160,9 +143,12 @@ fn kind(error: &FrameError) -> &'static str {
 mod tests {
     use super::*;
     use crate::node::input::pairing::Stamp;
+    use crate::node::input::request::Bytes;
     use crate::node::input::request::Header;
+    use crate::node::parameters::names::CameraName;
+    use crate::node::parameters::settings::Settings;
     use crate::pipeline::{Hypothesis, Outcome, RegionResult};
-    use std::time::Duration;
+    use std::sync::{Arc, Mutex};
 
     /// Says class 1 for every region that starts in the image, and refuses the others.
     struct Fake;
@@ -185,32 +171,40 @@ mod tests {
     }
 
     fn shared() -> Shared {
-        Shared::new(Settings::default())
+        Shared::new(Arc::new(Mutex::new(Settings::default())), &[CameraName::default()])
     }
 
     fn request(sec: i32, encoding: &str, regions: Vec<NamedRegion>) -> Request {
-        let picture = Picture::Raw { encoding: encoding.into(), width: 2, height: 1, step: 6, data: vec![7; 6] };
+        let data = Bytes::new(vec![7; 6]);
+        let picture =
+            Picture::Raw { encoding: encoding.into(), width: 2, height: 1, step: 6, is_bigendian: false, data };
         let header = Header { stamp: Stamp { sec, nanosec: 3 }, frame_id: "camera".into() };
-        Request { header, picture, regions, arrived: Instant::now() }
+        Request { header, picture, regions, arrived: Instant::now(), received: Stamp::default() }
     }
 
     fn region(x: u32) -> NamedRegion {
         NamedRegion { id: format!("sign {x}"), region: Region { x, y: 0, width: 1, height: 1 }, do_rectify: true }
     }
 
-    /// Runs the loop over the requests, one after the other, and returns the answers.
-    fn answers(shared: &Shared, requests: Vec<Request>) -> Vec<Answer> {
-        let mut answers = Vec::new();
-        for request in requests {
-            let mut judged = None;
-            let slot = Arc::new(DropOldest::new(1));
-            assert!(slot.push(request).is_none());
-            slot.close();
-            let shared = Shared { slot, ..shared.clone() };
-            run(&shared, &mut Fake, |answer| judged = Some(answer.clone()), |_| {});
-            answers.push(judged.unwrap());
+    /// Keeps the answers.
+    #[derive(Default)]
+    struct Kept(Vec<Answer>);
+
+    impl Sink for Kept {
+        fn publish(&mut self, _camera: usize, answer: &Answer) {
+            self.0.push(answer.clone());
         }
-        answers
+
+        fn show(&mut self, _camera: usize, _judged: Judged) {}
+    }
+
+    /// Judges the requests one after the other and returns the answers.
+    fn answers(shared: &Shared, requests: Vec<Request>) -> Vec<Answer> {
+        let mut kept = Kept::default();
+        for request in requests {
+            judge_one(shared, &mut Fake, &mut kept, 0, request);
+        }
+        kept.0
     }
 
     #[test]
@@ -237,10 +231,10 @@ mod tests {
         assert!(reasons.len() == 2 && reasons[0].contains("bayer_rggb8"), "{reasons:?}");
         assert_eq!(answers[1].entries[0].outcome.as_ref().unwrap_err(), "region 99 is outside");
         assert!(answers[2].entries[0].outcome.is_ok());
-        let unknown = shared.count(|statistics| statistics.counts().unknown.clone());
+        let unknown = shared.count(0, |statistics| statistics.counts().unknown.clone());
         let expected = [("unsupported encoding", 2), ("region", 1), ("no monitor", 1)];
         assert_eq!(unknown, expected.map(|(reason, count)| (reason.to_owned(), count)).into());
-        assert_eq!(shared.count(|statistics| statistics.counts().judged), 3);
+        assert_eq!(shared.count(0, |statistics| statistics.counts().judged), 3);
     }
 
     #[test]
@@ -248,17 +242,17 @@ mod tests {
         let shared = shared();
         let answers = answers(&shared, vec![request(1, "nonsense", vec![])]);
         assert!(answers[0].entries.is_empty());
-        assert!(shared.count(|statistics| statistics.counts().unknown.is_empty()));
+        assert!(shared.count(0, |statistics| statistics.counts().unknown.is_empty()));
     }
 
     #[test]
-    fn a_closed_slot_ends_the_loop() {
+    fn closed_slots_end_the_loop() {
         let shared = shared();
         let start = Instant::now();
         std::thread::scope(|scope| {
-            let thread = scope.spawn(|| run(&shared, &mut Fake, |_| {}, |_| {}));
+            let thread = scope.spawn(|| run(&shared, &mut Fake, &mut Kept::default()));
             std::thread::sleep(Duration::from_millis(30));
-            shared.slot.close();
+            shared.slots.close();
             thread.join().unwrap();
         });
         assert!(start.elapsed() < Duration::from_secs(5));

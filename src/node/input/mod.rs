@@ -2,7 +2,8 @@
 
 pub mod camera;
 pub mod endpoints;
-pub mod messages;
 pub mod names;
+pub mod native;
 pub mod pairing;
 pub mod request;
+pub mod subscriptions;

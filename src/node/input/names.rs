@@ -16,6 +16,12 @@ impl Names {
         Self { node: node.to_owned(), namespace: namespace.trim_end_matches('/').to_owned(), rules }
     }
 
+    /// Full name of the node.
+    #[must_use]
+    pub fn node(&self) -> String {
+        format!("{}/{}", self.namespace, self.node)
+    }
+
     /// Name of `topic` in the graph: expanded and remapped; the first rule that fits wins, as in rcl.
     #[must_use]
     pub fn resolve(&self, topic: &str) -> String {

@@ -1,10 +1,13 @@
 //! One camera image on its way through the node, in the node's own types.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Instant;
 
 use image::RgbImage;
 
 use crate::frame::{FrameError, RawImage, Region, decode_compressed, decode_raw};
+use crate::monitor::Levels;
 use crate::pipeline::Outcome;
 
 use super::pairing::Stamp;
@@ -18,7 +21,11 @@ pub struct Header {
     pub frame_id: String,
 }
 
-/// Bytes of an image as they arrived.
+/// Bytes of a message where the middleware put them: shared, never copied on the way.
+#[derive(Clone)]
+pub struct Bytes(Arc<dyn AsRef<[u8]> + Send + Sync>);
+
+/// An image as it arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Picture {
     /// `sensor_msgs/Image`.
@@ -31,11 +38,18 @@ pub enum Picture {
         height: u32,
         /// Bytes per row, padding included.
         step: u32,
+        /// Whether values of several bytes begin with the most significant one.
+        is_bigendian: bool,
         /// Pixels, row by row.
-        data: Vec<u8>,
+        data: Bytes,
     },
-    /// `sensor_msgs/CompressedImage`: the bytes of a JPEG or PNG file.
-    Compressed(Vec<u8>),
+    /// `sensor_msgs/CompressedImage`.
+    Compressed {
+        /// What the sender says of the format.
+        format: String,
+        /// Bytes of a JPEG or PNG file.
+        data: Bytes,
+    },
 }
 
 /// A region as it was asked for, returned unchanged with the result.
@@ -60,6 +74,8 @@ pub struct Request {
     pub regions: Vec<NamedRegion>,
     /// When the image arrived.
     pub arrived: Instant,
+    /// The same by the node's ROS clock.
+    pub received: Stamp,
 }
 
 /// What is published for one image.
@@ -67,6 +83,10 @@ pub struct Request {
 pub struct Answer {
     /// Header of the image.
     pub header: Header,
+    /// When the image arrived, by the node's ROS clock.
+    pub received: Stamp,
+    /// Levels that made the verdicts.
+    pub levels: Levels,
     /// One entry per region.
     pub entries: Vec<Entry>,
 }
@@ -79,6 +99,34 @@ pub struct Entry {
     /// What the network and the monitor say, or why they say nothing.
     pub outcome: Result<Outcome, String>,
 }
+
+impl Bytes {
+    /// Shares whatever owns the bytes.
+    #[must_use]
+    pub fn new(owner: impl AsRef<[u8]> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(owner))
+    }
+}
+
+impl AsRef<[u8]> for Bytes {
+    fn as_ref(&self) -> &[u8] {
+        (*self.0).as_ref()
+    }
+}
+
+impl fmt::Debug for Bytes {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Bytes({})", self.as_ref().len())
+    }
+}
+
+impl PartialEq for Bytes {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_ref() == other.as_ref()
+    }
+}
+
+impl Eq for Bytes {}
 
 impl NamedRegion {
     /// The whole image.
@@ -95,8 +143,9 @@ impl Picture {
     /// [`FrameError`] when the bytes are no image of a supported encoding.
     pub fn decode(&self) -> Result<RgbImage, FrameError> {
         match self {
-            Self::Compressed(data) => decode_compressed(data),
-            Self::Raw { encoding, width, height, step, data } => {
+            Self::Compressed { data, .. } => decode_compressed(data.as_ref()),
+            Self::Raw { encoding, width, height, step, data, .. } => {
+                let data = data.as_ref();
                 decode_raw(&RawImage { encoding, width: *width, height: *height, step: *step, data })
             }
         }
@@ -104,9 +153,9 @@ impl Picture {
 
     /// The bytes when they are a JPEG file already.
     #[must_use]
-    pub fn into_jpeg(self) -> Option<Vec<u8>> {
+    pub fn to_jpeg(&self) -> Option<Vec<u8>> {
         match self {
-            Self::Compressed(data) if data.starts_with(&[0xff, 0xd8]) => Some(data),
+            Self::Compressed { data, .. } if data.as_ref().starts_with(&[0xff, 0xd8]) => Some(data.as_ref().to_vec()),
             _ => None,
         }
     }
@@ -115,8 +164,8 @@ impl Picture {
 impl Answer {
     /// The same reason for every region.
     #[must_use]
-    pub fn unknown(header: Header, regions: Vec<NamedRegion>, reason: &str) -> Self {
+    pub fn unknown(header: Header, received: Stamp, levels: Levels, regions: Vec<NamedRegion>, reason: &str) -> Self {
         let entry = |region| Entry { region, outcome: Err(reason.to_owned()) };
-        Self { header, entries: regions.into_iter().map(entry).collect() }
+        Self { header, received, levels, entries: regions.into_iter().map(entry).collect() }
     }
 }

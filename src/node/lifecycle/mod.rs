@@ -1,5 +1,9 @@
-//! Start, run and end of the node.
+//! Start, states and end of the node.
 
 pub mod app;
+pub mod engine;
+pub mod machine;
+pub mod managed;
+pub mod requests;
+pub mod server;
 pub mod signals;
-pub mod spin;

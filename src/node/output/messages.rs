@@ -14,23 +14,59 @@ use crate::node::input::request::{Answer, Entry, Header, NamedRegion};
 /// Class id of a region that could not be classified.
 const NO_CLASS: i32 = -1;
 
-/// The classifications of an answer. `classes` are the class names of the model.
-#[must_use]
-pub fn classification(answer: &Answer, classes: &[String]) -> ours::ClassificationArray {
-    let results = answer.entries.iter().map(|entry| classify(entry, classes)).collect();
-    ours::ClassificationArray { header: to_header(&answer.header), results, ..Default::default() }
+/// What stands in every message about who made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Class names of the model.
+    pub classes: Vec<String>,
+    /// First digits of the SHA-256 of the model.
+    pub model_id: String,
+    /// First digits of the SHA-256 of the monitor; empty without one.
+    pub monitor_id: String,
 }
 
-/// The confidences of an answer. `classes` are the class names of the model.
+impl Identity {
+    /// Class names must not hold NUL: ROS texts end there.
+    #[must_use]
+    pub fn new(classes: &[String], model_id: &str, monitor_id: &str) -> Self {
+        let classes = classes.iter().map(|class| class.replace('\0', "\u{fffd}")).collect();
+        Self { classes, model_id: model_id.to_owned(), monitor_id: monitor_id.to_owned() }
+    }
+}
+
+/// The classifications of an answer that leaves the node at `published`.
 #[must_use]
-pub fn ood(answer: &Answer, classes: &[String]) -> ours::OodConfidenceArray {
-    let results = answer.entries.iter().map(|entry| confide(entry, classes)).collect();
-    ours::OodConfidenceArray { header: to_header(&answer.header), results, ..Default::default() }
+pub fn classification(answer: &Answer, published: Stamp, identity: &Identity) -> ours::ClassificationArray {
+    ours::ClassificationArray {
+        header: to_header(&answer.header),
+        received: to_time(answer.received),
+        published: to_time(published),
+        model_id: identity.model_id.clone(),
+        results: answer.entries.iter().map(|entry| classify(entry, &identity.classes)).collect(),
+    }
+}
+
+/// The confidences of an answer that leaves the node at `published`.
+#[must_use]
+pub fn ood(answer: &Answer, published: Stamp, identity: &Identity) -> ours::OodConfidenceArray {
+    ours::OodConfidenceArray {
+        header: to_header(&answer.header),
+        received: to_time(answer.received),
+        published: to_time(published),
+        model_id: identity.model_id.clone(),
+        monitor_id: identity.monitor_id.clone(),
+        suspect_level: answer.levels.suspect,
+        alarm_level: answer.levels.alarm,
+        results: answer.entries.iter().map(|entry| confide(entry, &identity.classes)).collect(),
+    }
+}
+
+fn to_time(Stamp { sec, nanosec }: Stamp) -> Time {
+    Time { sec, nanosec }
 }
 
 fn to_header(header: &Header) -> r2r::std_msgs::msg::Header {
-    let Stamp { sec, nanosec } = header.stamp;
-    r2r::std_msgs::msg::Header { stamp: Time { sec, nanosec }, frame_id: header.frame_id.clone() }
+    r2r::std_msgs::msg::Header { stamp: to_time(header.stamp), frame_id: header.frame_id.clone() }
 }
 
 fn to_region(named: &NamedRegion) -> ours::Region {
@@ -143,12 +179,17 @@ fn constant(verdict: Verdict) -> u8 {
 mod tests {
     use super::*;
     use crate::activation::LayerKind;
-    use crate::monitor::NearestClass;
+    use crate::monitor::{Levels, NearestClass};
 
     const CLASSES: [&str; 2] = ["yield", "stop"];
 
-    fn classes() -> Vec<String> {
-        CLASSES.map(str::to_owned).to_vec()
+    fn identity() -> Identity {
+        Identity::new(&CLASSES.map(str::to_owned), "0123456789ab", "ba9876543210")
+    }
+
+    #[test]
+    fn nul_in_a_class_name_does_no_harm() {
+        assert_eq!(Identity::new(&["a\0b".to_owned()], "", "").classes, ["a\u{fffd}b"]);
     }
 
     fn named(id: &str) -> NamedRegion {
@@ -188,6 +229,8 @@ mod tests {
         let entries = [("sign", Ok(judged())), ("bare", Ok(unmonitored)), ("gone", Err("outside".to_owned()))];
         Answer {
             header: Header { stamp: Stamp { sec: 5, nanosec: 6 }, frame_id: "camera".into() },
+            received: Stamp { sec: 5, nanosec: 7 },
+            levels: Levels { suspect: 0.125, alarm: 0.0625 },
             entries: entries.map(|(id, outcome)| Entry { region: named(id), outcome }).into(),
         }
     }
@@ -195,7 +238,8 @@ mod tests {
     /// NaN is `null` in JSON.
     #[test]
     fn answers_as_messages() {
-        insta::assert_json_snapshot!("classification", classification(&answer(), &classes()));
-        insta::assert_json_snapshot!("ood", ood(&answer(), &classes()));
+        let published = Stamp { sec: 5, nanosec: 8 };
+        insta::assert_json_snapshot!("classification", classification(&answer(), published, &identity()));
+        insta::assert_json_snapshot!("ood", ood(&answer(), published, &identity()));
     }
 }

@@ -1,38 +1,94 @@
 //! Publishes answers.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use r2r::activation_monitor::msg::{ClassificationArray, OodConfidenceArray};
-use r2r::{Publisher, QosProfile};
+use r2r::{Clock, Publisher, QosProfile};
 
-use super::messages;
+use super::messages::{self, Identity};
+use crate::node::input::pairing::Stamp;
 use crate::node::input::request::Answer;
+use crate::node::parameters::names::CameraName;
 use crate::node::parameters::settings::Reliability;
 
-/// Publishers of `~/classification` and `~/ood`. Every thread has its own copy.
-#[derive(Debug, Clone)]
-pub struct Outputs {
+/// The ROS clock of the node: the machine's, or that of `/clock`.
+#[derive(Clone)]
+pub struct RosClock(Arc<Mutex<Clock>>);
+
+impl RosClock {
+    /// The clock of a node.
+    #[must_use]
+    pub fn of(node: &r2r::Node) -> Self {
+        Self(node.get_ros_clock())
+    }
+
+    /// Time since the epoch of the clock; zero while `/clock` is awaited.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_now().unwrap_or_default()
+    }
+
+    /// The same as a stamp.
+    #[must_use]
+    pub fn stamp(&self) -> Stamp {
+        let now = self.now();
+        Stamp { sec: i32::try_from(now.as_secs()).unwrap_or(i32::MAX), nanosec: now.subsec_nanos() }
+    }
+}
+
+/// Publishers of one camera.
+#[derive(Clone)]
+struct CameraOutputs {
     classification: Publisher<ClassificationArray>,
     ood: Publisher<OodConfidenceArray>,
-    classes: Arc<[String]>,
+}
+
+/// Publishers of `classification` and `ood` for every camera. Every thread has its own copy.
+#[derive(Clone)]
+pub struct Outputs {
+    cameras: Vec<CameraOutputs>,
+    identity: Arc<Identity>,
+    clock: RosClock,
 }
 
 impl Outputs {
-    /// Creates the publishers. `classes` are the class names of the model.
+    /// Creates the publishers of the cameras.
     ///
     /// # Errors
     /// When ROS refuses a publisher.
-    pub fn new(node: &mut r2r::Node, reliability: Reliability, classes: Arc<[String]>) -> r2r::Result<Self> {
-        let classification = node.create_publisher("~/classification", qos(reliability))?;
-        Ok(Self { classification, ood: node.create_publisher("~/ood", qos(reliability))?, classes })
+    pub fn new(
+        node: &mut r2r::Node,
+        cameras: &[CameraName],
+        reliability: Reliability,
+        identity: Identity,
+    ) -> r2r::Result<Self> {
+        let mut create = |camera: &CameraName| -> r2r::Result<CameraOutputs> {
+            Ok(CameraOutputs {
+                classification: node.create_publisher(&camera.topic("classification"), qos(reliability))?,
+                ood: node.create_publisher(&camera.topic("ood"), qos(reliability))?,
+            })
+        };
+        let cameras = cameras.iter().map(&mut create).collect::<r2r::Result<_>>()?;
+        Ok(Self { cameras, identity: Arc::new(identity), clock: RosClock::of(node) })
     }
 
-    /// Publishes one message on each topic.
-    pub fn publish(&self, answer: &Answer) {
-        let classified = self.classification.publish(&messages::classification(answer, &self.classes));
-        let judged = self.ood.publish(&messages::ood(answer, &self.classes));
+    /// Publishes one message on each topic of a camera.
+    pub fn publish(&self, camera: usize, answer: &Answer) {
+        let CameraOutputs { classification, ood } = &self.cameras[camera];
+        let published = self.clock.stamp();
+        let classified = classification.publish(&messages::classification(answer, published, &self.identity));
+        let judged = ood.publish(&messages::ood(answer, published, &self.identity));
         if let Err(error) = classified.and(judged) {
             tracing::error!("cannot publish the answer to the image of {:?}: {error}", answer.header.stamp);
+        }
+    }
+
+    /// Takes the topics back. Other copies publish nothing from then on.
+    pub fn destroy(self, node: &mut r2r::Node) {
+        for CameraOutputs { classification, ood } in self.cameras {
+            node.destroy_publisher(classification);
+            node.destroy_publisher(ood);
         }
     }
 }

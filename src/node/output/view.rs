@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::monitor::Verdict;
-use crate::node::inference::worker::{Evidence, Judged, Shared};
+use crate::node::inference::shared::Shared;
+use crate::node::inference::worker::{Evidence, Judged};
 use crate::node::input::request::Entry;
 use crate::node::parameters::settings::{Settings, Tuning};
 use crate::pipeline::Pipeline;
@@ -87,7 +88,7 @@ fn frame(judged: Judged, tuning: &Tuning, classes: &[String], with_picture: bool
 }
 
 fn picture(evidence: Evidence) -> ViewPicture {
-    ViewPicture { image: evidence.image, jpeg: evidence.picture.into_jpeg(), activations: evidence.activations }
+    ViewPicture { image: evidence.image, jpeg: evidence.picture.to_jpeg(), activations: evidence.activations }
 }
 
 fn region(entry: &Entry, row: Option<usize>, classes: &[String]) -> ViewRegion {
@@ -125,8 +126,9 @@ mod tests {
     use image::RgbImage;
 
     use super::*;
+    use crate::monitor::Levels;
     use crate::node::input::pairing::Stamp;
-    use crate::node::input::request::{Answer, Header, NamedRegion, Picture};
+    use crate::node::input::request::{Answer, Bytes, Header, NamedRegion, Picture};
     use crate::pipeline::{Hypothesis, Outcome};
 
     fn judged() -> Judged {
@@ -136,11 +138,12 @@ mod tests {
         let header = Header { stamp: Stamp { sec: 2, nanosec: 1 }, frame_id: String::new() };
         let evidence = Evidence {
             image: RgbImage::new(2, 1),
-            picture: Picture::Compressed(vec![0xff, 0xd8, 1]),
+            picture: Picture::Compressed { format: "jpeg".into(), data: Bytes::new(vec![0xff, 0xd8, 1]) },
             activations: None,
             rows: vec![Some(0), None],
         };
-        Judged { answer: Answer { header, entries: entries.into() }, evidence: Some(evidence) }
+        let (received, levels) = (Stamp::default(), Levels::default());
+        Judged { answer: Answer { header, received, levels, entries: entries.into() }, evidence: Some(evidence) }
     }
 
     #[test]

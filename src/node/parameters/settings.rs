@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::names::CameraName;
 use super::table::{Kind, PARAMETERS, Parameter, ParameterError, Value, When};
+use crate::monitor::Levels;
 
 /// The value of every parameter of the table, and those that cameras have of their own.
 #[derive(Debug, Clone, PartialEq)]
@@ -122,6 +123,14 @@ impl Default for Settings {
 struct Place {
     row: &'static Parameter,
     camera: Option<String>,
+}
+
+impl Tuning {
+    /// The levels that make verdicts of p-values.
+    #[must_use]
+    pub fn levels(&self) -> Levels {
+        Levels { suspect: self.suspect_level, alarm: self.alarm_level }
+    }
 }
 
 impl Settings {

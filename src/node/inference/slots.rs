@@ -1,0 +1,134 @@
+//! The newest image of every camera, for the inference thread to take.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// One place per camera, each with room for one item: a new one takes the place of an old one that nobody took yet, so
+/// that no camera waits behind another one's backlog.
+#[derive(Debug)]
+pub struct Slots<T> {
+    state: Mutex<State<T>>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct State<T> {
+    places: Vec<Option<T>>,
+    closed: bool,
+}
+
+/// What [`Slots::take`] found.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Taken<T> {
+    /// The newest item of every camera that has one, with the camera's index.
+    Items(Vec<(usize, T)>),
+    /// Nothing came in time.
+    TimedOut,
+    /// The slots are closed and empty.
+    Closed,
+}
+
+impl<T> Slots<T> {
+    /// Places for `cameras` cameras, at least one.
+    #[must_use]
+    pub fn new(cameras: usize) -> Self {
+        let places = (0..cameras.max(1)).map(|_| None).collect();
+        Self { state: Mutex::new(State { places, closed: false }), changed: Condvar::new() }
+    }
+
+    /// Puts an item in and returns the one that had to go for it: the older one, or `item` itself when the slots are
+    /// closed.
+    #[must_use = "a returned item was dropped and has to be counted"]
+    pub fn push(&self, camera: usize, item: T) -> Option<T> {
+        let mut state = self.lock();
+        if state.closed {
+            return Some(item);
+        }
+        let older = state.places[camera].replace(item);
+        drop(state);
+        self.changed.notify_one();
+        older
+    }
+
+    /// Waits at most `timeout` and takes what is there of all cameras.
+    pub fn take(&self, timeout: Duration) -> Taken<T> {
+        let idle = |state: &mut State<T>| state.places.iter().all(Option::is_none) && !state.closed;
+        let waiting = self.changed.wait_timeout_while(self.lock(), timeout, idle);
+        let mut state = waiting.unwrap_or_else(PoisonError::into_inner).0;
+        let items = state.take();
+        match items.is_empty() {
+            false => Taken::Items(items),
+            true if state.closed => Taken::Closed,
+            true => Taken::TimedOut,
+        }
+    }
+
+    /// Takes what waits, at once.
+    #[must_use = "what is taken here is judged by nobody and has to be counted"]
+    pub fn drain(&self) -> Vec<(usize, T)> {
+        self.lock().take()
+    }
+
+    /// Refuses further items; those inside can still be taken.
+    pub fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> State<T> {
+    fn take(&mut self) -> Vec<(usize, T)> {
+        let places = self.places.iter_mut().enumerate();
+        places.filter_map(|(camera, place)| Some((camera, place.take()?))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Duration = Duration::ZERO;
+
+    #[test]
+    fn the_newest_of_every_camera_is_taken_together() {
+        let slots = Slots::new(3);
+        assert_eq!((slots.push(2, "c1"), slots.push(0, "a1"), slots.push(0, "a2")), (None, None, Some("a1")));
+        assert_eq!(slots.take(NOW), Taken::Items(vec![(0, "a2"), (2, "c1")]));
+        assert_eq!(slots.take(NOW), Taken::TimedOut);
+    }
+
+    #[test]
+    fn closing_keeps_what_is_inside() {
+        let slots = Slots::new(1);
+        assert_eq!(slots.push(0, 1), None);
+        slots.close();
+        assert_eq!(slots.push(0, 2), Some(2));
+        assert_eq!(slots.take(NOW), Taken::Items(vec![(0, 1)]));
+        assert_eq!(slots.take(Duration::from_secs(10)), Taken::Closed);
+    }
+
+    #[test]
+    fn draining_leaves_nothing() {
+        let slots = Slots::new(2);
+        assert_eq!(slots.push(1, 7), None);
+        assert_eq!(slots.drain(), [(1, 7)]);
+        assert_eq!(slots.take(NOW), Taken::TimedOut);
+    }
+
+    #[test]
+    fn an_item_wakes_the_waiting_thread() {
+        let slots = Slots::new(1);
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| slots.take(Duration::from_secs(10)));
+            std::thread::sleep(Duration::from_millis(20));
+            let start = std::time::Instant::now();
+            assert_eq!(slots.push(0, 7), None);
+            assert_eq!(waiting.join().unwrap(), Taken::Items(vec![(0, 7)]));
+            assert!(start.elapsed() < Duration::from_secs(5));
+        });
+    }
+}

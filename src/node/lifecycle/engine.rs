@@ -1,0 +1,321 @@
+//! What a configured node has: model and monitor on the inference thread, outputs, viewer, cameras.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use futures::executor::LocalSpawner;
+use image::RgbImage;
+
+use crate::frame::Region;
+use crate::node::health::statistics::{DropReason, Statistics};
+use crate::node::inference::shared::Shared;
+use crate::node::inference::worker::{self, Judge, Judged, Sink};
+use crate::node::input::camera::Camera;
+use crate::node::input::request::Answer;
+use crate::node::input::subscriptions::{Subscriptions, subscribe};
+use crate::node::output::messages::Identity;
+use crate::node::output::publishers::Outputs;
+use crate::node::output::view::{self, View};
+use crate::node::parameters::settings::{CameraSettings, Settings, Tuning};
+use crate::pipeline::{Pipeline, PipelineOutput};
+use crate::viewer::Viewer;
+
+/// How long the images in work may take when the node ends or is cleaned up.
+const LAST_IMAGE: Duration = Duration::from_secs(5);
+/// How long the viewer may take to write what still waits.
+const LAST_FRAMES: Duration = Duration::from_secs(3);
+
+/// What is known of model and monitor once they are loaded.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// Device the model runs on.
+    pub device: String,
+    /// SHA-256 of the model.
+    pub model_sha256: String,
+    /// Class names of the model.
+    pub classes: Vec<String>,
+    /// Folder of the model, as the parameter says.
+    pub model: String,
+    /// Monitor file; `None` when classifying only.
+    pub monitor: Option<String>,
+}
+
+/// Model and monitor on their way into memory. The thread that loads them is the one that will judge: libtorch prepares
+/// itself per thread.
+pub struct Loading {
+    settings: Settings,
+    thread: JoinHandle<()>,
+    loaded: Receiver<anyhow::Result<Loaded>>,
+    begin: SyncSender<Begin>,
+}
+
+/// What came of loading.
+pub struct Loaded {
+    facts: Facts,
+    viewer: Option<Arc<Viewer>>,
+}
+
+/// What the inference thread needs besides the pipeline.
+struct Begin {
+    shared: Shared,
+    outputs: Outputs,
+    view: Option<View>,
+}
+
+/// A configured node.
+pub struct Engine {
+    /// What its threads share.
+    pub shared: Shared,
+    /// What was loaded.
+    pub facts: Facts,
+    /// The live view, where there is one.
+    pub viewer: Option<Arc<Viewer>>,
+    /// The cameras.
+    pub lines: Vec<Line>,
+    outputs: Outputs,
+    inference: JoinHandle<()>,
+}
+
+/// One camera of a configured node.
+pub struct Line {
+    /// Its parameters when the node was configured.
+    pub settings: CameraSettings,
+    camera: Rc<RefCell<Camera>>,
+    subscriptions: Option<Subscriptions>,
+}
+
+impl Loading {
+    /// Begins to load what `settings` name.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn start(settings: Settings) -> anyhow::Result<Self> {
+        let (send_loaded, loaded) = sync_channel(1);
+        let (begin, wait_for_begin) = sync_channel(1);
+        let of_thread = settings.clone();
+        let work = move || infer(&of_thread, &send_loaded, &wait_for_begin);
+        let thread = std::thread::Builder::new().name("inference".into()).spawn(work)?;
+        Ok(Self { settings, thread, loaded, begin })
+    }
+
+    /// What came of it; `None` while it is still under way. Never waits.
+    pub fn result(&self) -> Option<anyhow::Result<Loaded>> {
+        match self.loaded.try_recv() {
+            Ok(result) => Some(result),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => Some(Err(anyhow::anyhow!("the inference thread ended while loading"))),
+        }
+    }
+}
+
+/// The inference thread: loads, warms up, and judges once the rest of the node is ready.
+fn infer(settings: &Settings, loaded: &SyncSender<anyhow::Result<Loaded>>, begin: &Receiver<Begin>) {
+    let (result, pipeline) = match prepare(settings) {
+        Ok((loaded, pipeline)) => (Ok(loaded), Some(pipeline)),
+        Err(error) => (Err(error), None),
+    };
+    // Nobody listens any more, and nobody begins, when the node is ending already.
+    let heard = loaded.send(result).is_ok();
+    let Some(pipeline) = pipeline.filter(|_| heard) else { return };
+    if let Ok(Begin { shared, outputs, view }) = begin.recv() {
+        worker::run(&shared, &mut PipelineJudge(pipeline), &mut Publishing { outputs, view });
+    }
+}
+
+fn prepare(settings: &Settings) -> anyhow::Result<(Loaded, Pipeline)> {
+    let pipeline = load(settings)?;
+    let blank = RgbImage::new(64, 64);
+    let tuning = settings.tuning();
+    // The first pass takes longer; its result says nothing.
+    let _ = pipeline.judge(&blank, &[Region::WHOLE], &tuning.levels(), tuning.top_k);
+    let viewer = view::start(settings, &pipeline).context("the viewer cannot start; set viewer to off")?;
+    let facts = Facts {
+        device: pipeline.classifier().device_name(),
+        model_sha256: pipeline.classifier().sha256().to_owned(),
+        classes: pipeline.classifier().manifest().classes.clone(),
+        model: settings.text("model").to_owned(),
+        monitor: settings.path("monitor").map(|path| path.display().to_string()),
+    };
+    Ok((Loaded { facts, viewer }, pipeline))
+}
+
+fn load(settings: &Settings) -> anyhow::Result<Pipeline> {
+    let model = settings.path("model").context(
+        "the parameter `model` is not set: give a folder with model.pt and model.json, for example \
+         --ros-args -p model:=models/traffic_signs",
+    )?;
+    let device = settings.text("device").parse().map_err(anyhow::Error::msg).context("parameter `device`")?;
+    let start = Instant::now();
+    let pipeline = Pipeline::load(&model, settings.path("monitor").as_deref(), &device)?;
+    let (name, device) = (&pipeline.classifier().manifest().name, pipeline.classifier().device_name());
+    tracing::info!("model {name} runs on {device}, loaded in {:.1} s", start.elapsed().as_secs_f64());
+    if pipeline.monitor().is_none() {
+        tracing::warn!("no monitor loaded: every verdict is UNKNOWN; set the parameter `monitor`");
+    }
+    Ok(pipeline)
+}
+
+impl Engine {
+    /// Gives what was loaded its outputs and cameras, and lets inference begin.
+    ///
+    /// # Errors
+    /// When ROS refuses a publisher.
+    pub fn new(
+        node: &mut r2r::Node,
+        loading: Loading,
+        Loaded { facts, viewer }: Loaded,
+        settings: &Arc<Mutex<Settings>>,
+    ) -> anyhow::Result<Self> {
+        let cameras = loading.settings.camera_names();
+        let identity = Identity::new(&facts.classes, short(&facts.model_sha256), "");
+        let outputs = Outputs::new(node, &cameras, loading.settings.reliability("output_qos"), identity)?;
+        let shared = Shared::new(Arc::clone(settings), &cameras);
+        let view = viewer.clone().map(|viewer| View::new(viewer, shared.clone(), facts.classes.clone().into()));
+        let line = |(index, name)| Line::new(&shared, index, loading.settings.camera(name));
+        let lines = cameras.iter().enumerate().map(line).collect();
+        let begin = Begin { shared: shared.clone(), outputs: outputs.clone(), view };
+        loading.begin.send(begin).map_err(|_| anyhow::anyhow!("the inference thread ended before it began"))?;
+        Ok(Self { shared, facts, viewer, lines, outputs, inference: loading.thread })
+    }
+
+    /// Subscribes to the cameras.
+    ///
+    /// # Errors
+    /// When ROS refuses a subscription; then there is none at all.
+    pub fn activate(&mut self, node: &mut r2r::Node, spawner: &LocalSpawner) -> anyhow::Result<()> {
+        let subscribed = self.lines.iter_mut().try_for_each(|line| line.subscribe(node, spawner));
+        if subscribed.is_err() {
+            self.deactivate();
+        }
+        subscribed
+    }
+
+    /// Ends the subscriptions and drops, counted, what waits.
+    pub fn deactivate(&mut self) {
+        for line in &mut self.lines {
+            line.subscriptions = None;
+        }
+        self.forget();
+    }
+
+    /// Begins afresh: drops, counted, what waits, and forgets the latencies. Counters stay.
+    pub fn reset(&self) {
+        self.forget();
+        for camera in 0..self.lines.len() {
+            self.shared.count(camera, Statistics::forget_pace);
+        }
+    }
+
+    /// Drops, counted, what waits: for its regions or for its turn.
+    fn forget(&self) {
+        for line in &self.lines {
+            line.camera.borrow_mut().forget(DropReason::Ended);
+        }
+        for (camera, _) in self.shared.slots.drain() {
+            self.shared.count(camera, |statistics| statistics.dropped(DropReason::Ended, 1));
+        }
+    }
+
+    /// Publishes the answers to images whose regions do not come.
+    pub fn answer_overdue(&self, now: Instant) {
+        for (camera, line) in self.lines.iter().enumerate() {
+            let overdue = line.camera.borrow_mut().overdue(now);
+            overdue.iter().for_each(|answer| self.outputs.publish(camera, answer));
+        }
+    }
+
+    /// Whether the inference thread still runs.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        !self.inference.is_finished()
+    }
+
+    /// Lets the images in work be finished and the viewer write what waits, both for a bounded time, and lets go of
+    /// everything. Returns whether the inference thread ended as it should.
+    pub fn end(mut self, node: &mut r2r::Node) -> bool {
+        self.deactivate();
+        self.shared.slots.close();
+        let deadline = Instant::now() + LAST_IMAGE;
+        while !self.inference.is_finished() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let ended = self.inference.is_finished();
+        let well = if ended {
+            self.inference.join().is_ok()
+        } else {
+            tracing::warn!("the images in work take too long and are given up");
+            true
+        };
+        end_viewer(self.viewer);
+        log_counts(&self.shared, &self.lines);
+        if ended {
+            self.outputs.destroy(node);
+        }
+        well
+    }
+}
+
+fn end_viewer(viewer: Option<Arc<Viewer>>) {
+    if let Some(viewer) = viewer.and_then(Arc::into_inner)
+        && !viewer.finish(LAST_FRAMES)
+    {
+        tracing::warn!("the viewer did not take everything in time");
+    }
+}
+
+fn log_counts(shared: &Shared, lines: &[Line]) {
+    for (camera, line) in lines.iter().enumerate() {
+        let counts = shared.count(camera, |statistics| statistics.counts().clone());
+        let (received, judged, dropped) = (counts.received, counts.judged, counts.dropped_total());
+        tracing::info!("{}: {received} images received, {judged} judged, {dropped} dropped", line.settings.name);
+    }
+}
+
+/// The first digits of a SHA-256: enough to tell models apart, short enough to read.
+fn short(sha256: &str) -> &str {
+    sha256.get(..12).unwrap_or(sha256)
+}
+
+impl Line {
+    fn new(shared: &Shared, index: usize, settings: CameraSettings) -> Self {
+        let camera = Camera::new(shared.clone(), index, settings.regions_topic.is_some());
+        Self { settings, camera: Rc::new(RefCell::new(camera)), subscriptions: None }
+    }
+
+    fn subscribe(&mut self, node: &mut r2r::Node, spawner: &LocalSpawner) -> anyhow::Result<()> {
+        self.subscriptions = Some(subscribe(node, spawner, &self.settings, &self.camera)?);
+        Ok(())
+    }
+}
+
+/// The pipeline as the inference thread uses it.
+struct PipelineJudge(Pipeline);
+
+impl Judge for PipelineJudge {
+    fn judge(&mut self, image: &RgbImage, regions: &[Region], tuning: &Tuning) -> PipelineOutput {
+        self.0.judge(image, regions, &tuning.levels(), tuning.top_k)
+    }
+}
+
+/// Where the inference thread sends what it finds out.
+struct Publishing {
+    outputs: Outputs,
+    view: Option<View>,
+}
+
+impl Sink for Publishing {
+    fn publish(&mut self, camera: usize, answer: &Answer) {
+        self.outputs.publish(camera, answer);
+    }
+
+    fn show(&mut self, _camera: usize, judged: Judged) {
+        if let Some(view) = &mut self.view {
+            view.show(judged);
+        }
+    }
+}
