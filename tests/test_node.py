@@ -408,10 +408,27 @@ def listening_addresses(port):
 
 class StartAndEnd(unittest.TestCase):
     def failing(self, **options):
+        """The log of a node that cannot start at all."""
         process = NodeProcess(**options)
         self.addCleanup(process.kill)
         self.assertEqual(process.wait(40), 1, process.log())
         return process.log()
+
+    def assert_unconfigured(self, reason, **options):
+        """What cannot be loaded is said, and the node stays for someone to mend it."""
+        process, client = NodeProcess(**options), Client()
+        self.addCleanup(process.kill)
+        self.addCleanup(client.close)
+
+        def said():
+            status = client.statuses.get("inference")
+            return status and status.level == b"\x02" and reason in status.message
+
+        client.spin_until(said, 40.0, f"{reason} in the diagnostics")
+        self.assertIsNone(process.process.poll(), process.log())
+        self.assertIn(reason, process.log())
+        process.kill()
+        client.close()
 
     def test_signals_end_the_node_cleanly(self):
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -426,12 +443,12 @@ class StartAndEnd(unittest.TestCase):
             client.close()
 
     def test_what_is_missing_is_named(self):
-        self.assertIn("parameter `model` is not set", self.failing(model=""))
-        self.assertIn("model.json", self.failing(model="/nowhere"))
-        self.assertIn("nowhere.monitor", self.failing(monitor="/nowhere.monitor"))
+        self.assert_unconfigured("parameter `model` is not set", model="")
+        self.assert_unconfigured("model.json", model="/nowhere")
+        self.assert_unconfigured("nowhere.monitor", monitor="/nowhere.monitor")
+        self.assert_unconfigured("use device auto or cpu", device="cuda:9")
+        self.assert_unconfigured("no layer `stage9`", viewer="save", viewer_layers="stage9")
         self.assertIn("parameter `alarm_level` must be in 0..1", self.failing(alarm_level=2.0))
-        self.assertIn("use device auto or cpu", self.failing(device="cuda:9"))
-        self.assertIn("no layer `stage9`", self.failing(viewer="save", viewer_layers="stage9"))
         self.assertIn("ROS refuses the arguments", self.failing(arguments=["--params-file", "/nowhere.yaml"]))
 
     def test_a_monitor_of_another_model_is_refused(self):
@@ -445,8 +462,7 @@ class StartAndEnd(unittest.TestCase):
                 place = data.index(b"byteorder") - 200_000
                 weights.seek(place)
                 weights.write(bytes([data[place] ^ 1]))
-            log = self.failing(model=folder)
-        self.assertIn("fit it again for this model", log)
+            self.assert_unconfigured("fit it again for this model", model=folder)
 
     def test_an_unknown_parameter_is_pointed_out(self):
         process = NodeProcess(alarm_levl=0.1)
