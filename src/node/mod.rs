@@ -1,14 +1,22 @@
 //! The ROS 2 node. The only place that touches r2r.
 //!
+//! Its rooms show the way of an image: [`input`] takes messages and brings images and regions together, [`inference`]
+//! judges the newest image of every camera in one batch, [`output`] publishes. Beside them [`parameters`], [`health`]
+//! (counters, diagnostics, log) and [`lifecycle`], which puts the others together and takes them apart.
+//!
 //! Three threads, and a fourth for the viewer:
 //!
 //! ```text
-//! main       spins ROS: takes messages, pairs images with regions, answers services, publishes diagnostics;
-//!            decodes nothing and waits for nothing                              (lifecycle::spin, input, health)
-//! inference  takes the newest image from the slot, decodes, judges, publishes               (inference, output)
-//! signals    SIGINT and SIGTERM end the node cleanly, a second one at once                            (lifecycle::signals)
-//! viewer     hands frames to rerun, behind a bounded queue that drops the oldest            (output::view, crate::viewer)
+//! main       spins ROS: takes messages, pairs images with regions, answers services, leads through the states of the
+//!            lifecycle, publishes diagnostics; decodes nothing and waits for nothing       (lifecycle, input, health)
+//! inference  from configure to cleanup: loads model and monitor, then takes the newest image of every camera, decodes,
+//!            judges, publishes                                                                  (inference, output)
+//! signals    SIGINT and SIGTERM end the node cleanly, a second one at once                     (lifecycle::signals)
+//! viewer     hands frames to rerun, behind a bounded queue that drops the oldest      (output::view, crate::viewer)
 //! ```
+//!
+//! What they share: the slots with the newest images, the parameters, and the counters of every camera
+//! (`inference::shared`).
 
 mod health;
 mod inference;
