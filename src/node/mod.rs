@@ -16,5 +16,6 @@ mod input;
 mod lifecycle;
 mod output;
 mod parameters;
+mod service;
 
 pub use lifecycle::app::main;

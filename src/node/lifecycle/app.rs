@@ -14,7 +14,7 @@ use image::RgbImage;
 use super::signals;
 use super::spin::Spinner;
 use crate::frame::Region;
-use crate::monitor::Levels;
+use crate::monitor::{Levels, Monitor};
 use crate::node::health::diagnostics::InferenceHealth;
 use crate::node::health::logging;
 use crate::node::health::reporter::Reporter;
@@ -24,9 +24,12 @@ use crate::node::input::names::Names;
 use crate::node::output::publishers::Outputs;
 use crate::node::output::view::{self, View};
 use crate::node::parameters::arguments::Arguments;
+use crate::node::parameters::overrides::{self, Overrides};
+use crate::node::parameters::qos::{Qos, Role};
 use crate::node::parameters::reference::NODE_NAME;
-use crate::node::parameters::service as ros_parameters;
-use crate::node::parameters::settings::{Settings, Transport, Tuning};
+use crate::node::parameters::server::{ParameterServer, profile};
+use crate::node::parameters::settings::{Settings, Stage, Transport, Tuning};
+use crate::node::parameters::store::{Rules, check_alarm_level};
 use crate::pipeline::{Pipeline, PipelineOutput};
 use crate::viewer::Viewer;
 
@@ -57,26 +60,33 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
     let context = create_context()?;
     let mut node = r2r::Node::create(context, NODE_NAME, "").context("cannot create the node")?;
     logging::publish_to_rosout(&mut node)?;
-    let settings = read_settings(&node)?;
+    let settings = read_settings(&node, arguments)?;
     // Before the model, which takes a while to load: a signal in that time counts.
     let stop = signals::listen().context("cannot listen for signals")?;
     let pipeline = load(&settings)?;
     let classes: Arc<[String]> = pipeline.classifier().manifest().classes.clone().into();
     let viewer = view::start(&settings, &pipeline).context("the viewer cannot start; set viewer to off")?;
-    let outputs = Outputs::new(&mut node, settings.reliability("output_qos"), Arc::clone(&classes))?;
+    let names = names(&node, arguments)?;
+    let output = Qos::of(settings.reliability("output_qos"));
+    let output_qos = |topic: &str| profile(settings.qos(&names.resolve(topic), Role::Publisher, output));
+    let outputs = Outputs::new(&mut node, output_qos, Arc::clone(&classes))?;
     let health = inference_health(&settings, &pipeline);
-    let subscriptions = subscriptions(&settings, &names(&node, arguments)?);
+    let subscriptions = subscriptions(&settings, &names);
+    warn_of_unused_qos(&settings, &subscriptions, &names);
     let shared = Shared::new(settings.clone());
+    let parameters = ParameterServer::new(&mut node, Arc::clone(&shared.settings))?;
+    let rules = Running { smallest_p_value: pipeline.monitor().map(Monitor::smallest_p_value) };
     let period = Duration::from_secs_f64(settings.double("diagnostics_period_secs"));
     let mut reporter = Reporter::new(&mut node, shared.clone(), subscriptions.clone(), health, viewer.clone(), period)?;
     let view = viewer.clone().map(|viewer| View::new(viewer, shared.clone(), classes));
     let inference = start_inference(&shared, pipeline, outputs.clone(), view)?;
 
-    let mut spinner = Spinner::new(node, &settings, &shared)?;
+    let mut spinner = Spinner::new(node, &settings, &shared, &names)?;
     for Subscription { topic, message_type, .. } in &subscriptions {
         tracing::info!("listening to {topic} ({message_type})");
     }
-    spinner.run(&outputs, &mut reporter, || !stop.load(Ordering::Relaxed) && !inference.is_finished());
+    spinner
+        .run(&outputs, &mut reporter, parameters, &rules, || !stop.load(Ordering::Relaxed) && !inference.is_finished());
     drop(reporter);
     end(&shared, inference, viewer, &stop)
 }
@@ -96,13 +106,37 @@ fn create_context() -> anyhow::Result<r2r::Context> {
     }
 }
 
-fn read_settings(node: &r2r::Node) -> anyhow::Result<Settings> {
-    let mut settings = Settings::default();
-    let given = node.params.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    for name in ros_parameters::read(&given, &mut settings)? {
-        tracing::warn!("there is no parameter `{name}`, it is ignored; `monitor_node --help` lists them");
+fn read_settings(node: &r2r::Node, arguments: &[String]) -> anyhow::Result<Settings> {
+    let (mut settings, given, node) = (Settings::default(), Overrides::read(arguments)?, node.fully_qualified_name()?);
+    for sentence in given.missed(&node).into_iter().chain(overrides::apply(given.of_node(&node), &mut settings)?) {
+        tracing::warn!("{sentence}");
     }
     Ok(settings)
+}
+
+/// A node that judges images: what is read by `configure` cannot change.
+struct Running {
+    smallest_p_value: Option<f32>,
+}
+
+impl Rules for Running {
+    fn stage(&self) -> Stage {
+        Stage::Active
+    }
+
+    fn check(&self, from: &Settings, to: &Settings) -> Result<(), String> {
+        self.smallest_p_value.map_or(Ok(()), |smallest| check_alarm_level(from, to, smallest))
+    }
+}
+
+fn warn_of_unused_qos(settings: &Settings, subscriptions: &[Subscription], names: &Names) {
+    let outputs = ["~/classification", "~/ood"].map(|topic| (names.resolve(topic), Role::Publisher));
+    let inputs = subscriptions.iter().map(|subscription| (subscription.topic.clone(), Role::Subscription));
+    let events = ("/parameter_events".to_owned(), Role::Publisher);
+    let endpoints: Vec<(String, Role)> = outputs.into_iter().chain(inputs).chain([events]).collect();
+    for name in settings.qos_without_endpoint(&endpoints) {
+        tracing::warn!("parameter `{name}` is not applied: this node has no such topic, or sets it in another way");
+    }
 }
 
 fn load(settings: &Settings) -> anyhow::Result<Pipeline> {
@@ -143,10 +177,10 @@ fn subscriptions(settings: &Settings, names: &Names) -> Vec<Subscription> {
     };
     let topics = [("image_topic", message_type), ("regions_topic", "activation_monitor/msg/RegionArray")];
     let wanted = topics.into_iter().filter(|(parameter, _)| !settings.text(parameter).is_empty());
-    let subscription = |(parameter, message_type)| Subscription {
-        topic: names.resolve(settings.text(parameter)),
-        message_type,
-        reliability: settings.reliability("image_qos"),
+    let subscription = |(parameter, message_type)| {
+        let (topic, default) = (names.resolve(settings.text(parameter)), Qos::of(settings.reliability("image_qos")));
+        let reliability = settings.qos(&topic, Role::Subscription, default).reliability;
+        Subscription { topic, message_type, reliability }
     };
     wanted.map(subscription).collect()
 }

@@ -4,7 +4,6 @@
 use std::cell::RefCell;
 use std::future::ready;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::executor::LocalPool;
@@ -18,9 +17,13 @@ use crate::node::health::reporter::Reporter;
 use crate::node::inference::worker::Shared;
 use crate::node::input::camera::Camera;
 use crate::node::input::messages;
+use crate::node::input::names::Names;
 use crate::node::input::request::{Header, Picture};
-use crate::node::output::publishers::{Outputs, qos};
+use crate::node::output::publishers::Outputs;
+use crate::node::parameters::qos::{Qos, Role};
+use crate::node::parameters::server::{ParameterServer, profile};
 use crate::node::parameters::settings::{Settings, Transport};
+use crate::node::parameters::store::Rules;
 
 /// Longest wait for a message; bounds how late a signal or an overdue image is seen.
 const WAIT: Duration = Duration::from_millis(20);
@@ -36,37 +39,43 @@ pub struct Spinner {
 }
 
 impl Spinner {
-    /// Subscribes to the topics that the parameters name and serves the parameters.
+    /// Subscribes to the topics that the parameters name.
     ///
     /// # Errors
-    /// When ROS refuses a subscription or a service.
-    pub fn new(mut node: r2r::Node, settings: &Settings, shared: &Shared) -> anyhow::Result<Self> {
+    /// When ROS refuses a subscription.
+    pub fn new(node: r2r::Node, settings: &Settings, shared: &Shared, names: &Names) -> anyhow::Result<Self> {
         let regions_topic = settings.text("regions_topic");
         let camera = Rc::new(RefCell::new(Camera::new(shared.clone(), !regions_topic.is_empty())));
-        let (handler, changes) = node.make_derived_parameter_handler(Arc::clone(&shared.settings) as Arc<_>)?;
         let mut spinner = Self { node, pool: LocalPool::new(), camera };
-        spinner.run_in_background(handler)?;
-        spinner.for_each(changes, |_| {})?;
-        spinner.subscribe_to_images(settings)?;
+        spinner.subscribe_to_images(settings, names)?;
         if !regions_topic.is_empty() {
-            spinner.subscribe_to_regions(regions_topic, settings)?;
+            spinner.subscribe_to_regions(regions_topic, settings, names)?;
         }
         Ok(spinner)
     }
 
     /// Spins until `go_on` says no. Images whose regions do not come are answered here.
-    pub fn run(&mut self, outputs: &Outputs, reporter: &mut Reporter, go_on: impl Fn() -> bool) {
+    pub fn run(
+        &mut self,
+        outputs: &Outputs,
+        reporter: &mut Reporter,
+        mut parameters: ParameterServer,
+        rules: &dyn Rules,
+        go_on: impl Fn() -> bool,
+    ) {
         while go_on() {
             self.node.spin_once(WAIT);
             self.pool.run_until_stalled();
+            parameters.poll(&mut self.node, rules);
             let now = Instant::now();
             self.camera.borrow_mut().overdue(now).iter().for_each(|answer| outputs.publish(answer));
             reporter.report_when_due(&self.node, now);
         }
     }
 
-    fn subscribe_to_images(&mut self, settings: &Settings) -> anyhow::Result<()> {
-        let (topic, profile) = (settings.text("image_topic"), qos(settings.reliability("image_qos")));
+    fn subscribe_to_images(&mut self, settings: &Settings, names: &Names) -> anyhow::Result<()> {
+        let topic = settings.text("image_topic");
+        let profile = input_qos(topic, settings, names);
         match settings.transport() {
             Transport::Raw => {
                 let images = self.node.subscribe::<Image>(topic, profile)?;
@@ -91,8 +100,8 @@ impl Spinner {
         })
     }
 
-    fn subscribe_to_regions(&mut self, topic: &str, settings: &Settings) -> anyhow::Result<()> {
-        let regions = self.node.subscribe::<RegionArray>(topic, qos(settings.reliability("image_qos")))?;
+    fn subscribe_to_regions(&mut self, topic: &str, settings: &Settings, names: &Names) -> anyhow::Result<()> {
+        let regions = self.node.subscribe::<RegionArray>(topic, input_qos(topic, settings, names))?;
         let camera = Rc::clone(&self.camera);
         self.for_each(regions, move |message| {
             let (stamp, regions) = messages::from_regions(message);
@@ -115,4 +124,9 @@ impl Spinner {
     fn run_in_background(&self, future: impl Future<Output = ()> + 'static) -> Result<(), SpawnError> {
         self.pool.spawner().spawn_local(future)
     }
+}
+
+fn input_qos(topic: &str, settings: &Settings, names: &Names) -> r2r::QosProfile {
+    let default = Qos::of(settings.reliability("image_qos"));
+    profile(settings.qos(&names.resolve(topic), Role::Subscription, default))
 }

@@ -7,7 +7,6 @@ use r2r::{Publisher, QosProfile};
 
 use super::messages;
 use crate::node::input::request::Answer;
-use crate::node::parameters::settings::Reliability;
 
 /// Publishers of `~/classification` and `~/ood`. Every thread has its own copy.
 #[derive(Debug, Clone)]
@@ -18,13 +17,16 @@ pub struct Outputs {
 }
 
 impl Outputs {
-    /// Creates the publishers. `classes` are the class names of the model.
+    /// Creates the publishers with the quality of service that `qos` gives each topic. `classes` are the class names of
+    /// the model.
     ///
     /// # Errors
     /// When ROS refuses a publisher.
-    pub fn new(node: &mut r2r::Node, reliability: Reliability, classes: Arc<[String]>) -> r2r::Result<Self> {
-        let classification = node.create_publisher("~/classification", qos(reliability))?;
-        Ok(Self { classification, ood: node.create_publisher("~/ood", qos(reliability))?, classes })
+    pub fn new(node: &mut r2r::Node, qos: impl Fn(&str) -> QosProfile, classes: Arc<[String]>) -> r2r::Result<Self> {
+        let [classification, ood] = ["~/classification", "~/ood"];
+        let (of_classification, of_ood) = (qos(classification), qos(ood));
+        let classification = node.create_publisher(classification, of_classification)?;
+        Ok(Self { classification, ood: node.create_publisher(ood, of_ood)?, classes })
     }
 
     /// Publishes one message on each topic.
@@ -34,13 +36,5 @@ impl Outputs {
         if let Err(error) = classified.and(judged) {
             tracing::error!("cannot publish the answer to the image of {:?}: {error}", answer.header.stamp);
         }
-    }
-}
-
-/// The profile of that reliability.
-pub fn qos(reliability: Reliability) -> QosProfile {
-    match reliability {
-        Reliability::BestEffort => QosProfile::sensor_data(),
-        Reliability::Reliable => QosProfile::default(),
     }
 }

@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use super::names;
+use super::names::{self, cut};
 
 /// Value of a parameter.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -140,6 +140,12 @@ pub enum ParameterError {
         /// What is wrong with which name.
         reason: String,
     },
+    /// A quality of service that this node cannot follow.
+    #[error(
+        "parameter `{0}` is not applied: this node knows qos_overrides.<full topic>.<subscription or publisher>.<depth, \
+         durability, history or reliability>"
+    )]
+    Unapplied(String),
     /// Changed while the node runs.
     #[error("parameter `{0}` is read when the node starts: restart the node to change it")]
     ReadOnly(String),
@@ -148,6 +154,19 @@ pub enum ParameterError {
         "parameter `{0}` is read when the node is configured: deactivate the node, set it, then clean up and configure"
     )]
     Active(String),
+    /// Too much at once.
+    #[error("{what} must be at most {most}, got {found}")]
+    TooMany {
+        /// What there is too much of.
+        what: &'static str,
+        /// Largest allowed number.
+        most: usize,
+        /// Number found.
+        found: usize,
+    },
+    /// The node itself refuses it.
+    #[error("{0}")]
+    Refused(String),
     /// Contradicts another parameter.
     #[error("alarm_level {alarm} must not be above suspect_level {suspect}")]
     Levels {
@@ -157,6 +176,9 @@ pub enum ParameterError {
         suspect: f64,
     },
 }
+
+/// Longest text, as long as a path may be.
+const MAX_TEXT_BYTES: usize = 4096;
 
 const fn row(name: &'static str, when: When, kind: Kind, description: &'static str) -> Parameter {
     Parameter { name, kind, when, per_camera: false, description }
@@ -343,7 +365,7 @@ pub const PARAMETERS: &[Parameter] = &[
     ),
     row(
         "use_sim_time",
-        When::Start,
+        When::Live,
         Kind::Bool { default: false },
         "Take the node's time from /clock, as for replayed bags.",
     ),
@@ -383,7 +405,7 @@ impl Kind {
             Self::Bool { .. } => "true or false".to_owned(),
             Self::Integer { min, max, .. } => format!("in {min}..{max}"),
             Self::Double { min, max, .. } => format!("in {min}..{max}"),
-            Self::Text { .. } => "any text".to_owned(),
+            Self::Text { .. } => format!("any text of at most {MAX_TEXT_BYTES} bytes without NUL"),
             Self::Topic { optional: false, .. } => "a topic name".to_owned(),
             Self::Topic { optional: true, .. } => "a topic name or empty".to_owned(),
             Self::Cameras { .. } => "different names of letters, digits and _".to_owned(),
@@ -397,6 +419,7 @@ impl Kind {
             (Self::Integer { min, max, .. }, Value::Integer(value)) => (min..=max).contains(&value),
             (Self::Double { min, max, .. }, Value::Double(value)) => (min..=max).contains(&value),
             (Self::Choice { allowed, .. }, Value::Text(value)) => allowed.contains(&value.as_str()),
+            (Self::Text { .. }, Value::Text(text)) => text.len() <= MAX_TEXT_BYTES && !text.contains('\0'),
             (Self::Topic { optional: true, .. }, Value::Text(topic)) if topic.is_empty() => true,
             (Self::Topic { .. }, Value::Text(topic)) => return wrong_name(name, names::check_topic(topic)),
             (Self::Cameras { .. }, Value::TextArray(cameras)) => {
@@ -435,7 +458,7 @@ impl Parameter {
     /// # Errors
     /// [`ParameterError::Unknown`].
     pub fn find(name: &str) -> Result<&'static Self, ParameterError> {
-        PARAMETERS.iter().find(|row| row.name == name).ok_or_else(|| ParameterError::Unknown(name.to_owned()))
+        PARAMETERS.iter().find(|row| row.name == name).ok_or_else(|| ParameterError::Unknown(cut(name)))
     }
 
     /// Checks type and range of a value, after adapting what YAML misread.
@@ -452,11 +475,20 @@ impl Parameter {
     /// [`ParameterError`] with what is allowed.
     pub fn check_as(&self, name: &str, value: Value) -> Result<Value, ParameterError> {
         let value = self.kind.adapt(value);
-        if !self.kind.is_type_of(&value) {
-            let expected = self.kind.type_name();
-            return Err(ParameterError::Type { name: name.to_owned(), expected, actual: value.to_string() });
-        }
+        self.check_type(name, &value)?;
         self.kind.refusal(name, &value).map_or(Ok(value), Err)
+    }
+
+    /// Checks that a value has the type of the row as it is.
+    ///
+    /// # Errors
+    /// [`ParameterError::Type`].
+    pub fn check_type(&self, name: &str, value: &Value) -> Result<(), ParameterError> {
+        if self.kind.is_type_of(value) {
+            return Ok(());
+        }
+        let expected = self.kind.type_name();
+        Err(ParameterError::Type { name: cut(name), expected, actual: value.to_string() })
     }
 }
 
@@ -466,8 +498,8 @@ impl std::fmt::Display for Value {
             Self::Bool(value) => write!(f, "{value}"),
             Self::Integer(value) => write!(f, "{value}"),
             Self::Double(value) => write!(f, "{value:?}"),
-            Self::Text(value) => write!(f, "`{value}`"),
-            Self::TextArray(texts) => write!(f, "[{}]", texts.join(", ")),
+            Self::Text(value) => write!(f, "`{}`", cut(value)),
+            Self::TextArray(texts) => write!(f, "[{}]", cut(&texts.join(", "))),
             Self::Other(type_name) => write!(f, "{type_name}"),
         }
     }
