@@ -24,11 +24,12 @@ use crate::node::input::names::Names;
 use crate::node::output::publishers::Outputs;
 use crate::node::output::view::{self, View};
 use crate::node::parameters::arguments::Arguments;
+use crate::node::parameters::names::CameraName;
 use crate::node::parameters::overrides::{self, Overrides};
 use crate::node::parameters::qos::{Qos, Role};
 use crate::node::parameters::reference::NODE_NAME;
 use crate::node::parameters::server::{ParameterServer, profile};
-use crate::node::parameters::settings::{Settings, Stage, Transport, Tuning};
+use crate::node::parameters::settings::{CameraSettings, Settings, Stage, Transport, Tuning};
 use crate::node::parameters::store::{Rules, check_alarm_level};
 use crate::pipeline::{Pipeline, PipelineOutput};
 use crate::viewer::Viewer;
@@ -71,7 +72,9 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
     let output_qos = |topic: &str| profile(settings.qos(&names.resolve(topic), Role::Publisher, output));
     let outputs = Outputs::new(&mut node, output_qos, Arc::clone(&classes))?;
     let health = inference_health(&settings, &pipeline);
-    let subscriptions = subscriptions(&settings, &names);
+    let camera = settings.camera(&CameraName::default());
+    let camera = camera.with_qos_overrides(&settings, |topic| names.resolve(topic));
+    let subscriptions = subscriptions(&camera, &names);
     warn_of_unused_qos(&settings, &subscriptions, &names);
     let shared = Shared::new(settings.clone());
     let parameters = ParameterServer::new(&mut node, Arc::clone(&shared.settings))?;
@@ -81,7 +84,7 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
     let view = viewer.clone().map(|viewer| View::new(viewer, shared.clone(), classes));
     let inference = start_inference(&shared, pipeline, outputs.clone(), view)?;
 
-    let mut spinner = Spinner::new(node, &settings, &shared, &names)?;
+    let mut spinner = Spinner::new(node, &camera, &shared)?;
     for Subscription { topic, message_type, .. } in &subscriptions {
         tracing::info!("listening to {topic} ({message_type})");
     }
@@ -170,19 +173,19 @@ fn names(node: &r2r::Node, arguments: &[String]) -> anyhow::Result<Names> {
 }
 
 /// What the node subscribes to, images first.
-fn subscriptions(settings: &Settings, names: &Names) -> Vec<Subscription> {
-    let message_type = match settings.transport() {
+fn subscriptions(camera: &CameraSettings, names: &Names) -> Vec<Subscription> {
+    let message_type = match camera.transport {
         Transport::Raw => "sensor_msgs/msg/Image",
         Transport::Compressed => "sensor_msgs/msg/CompressedImage",
     };
-    let topics = [("image_topic", message_type), ("regions_topic", "activation_monitor/msg/RegionArray")];
-    let wanted = topics.into_iter().filter(|(parameter, _)| !settings.text(parameter).is_empty());
-    let subscription = |(parameter, message_type)| {
-        let (topic, default) = (names.resolve(settings.text(parameter)), Qos::of(settings.reliability("image_qos")));
-        let reliability = settings.qos(&topic, Role::Subscription, default).reliability;
-        Subscription { topic, message_type, reliability }
+    let subscription = |topic: &String, message_type, qos: Qos| Subscription {
+        topic: names.resolve(topic),
+        message_type,
+        reliability: qos.reliability,
     };
-    wanted.map(subscription).collect()
+    let regions = camera.regions_topic.as_ref();
+    let regions = regions.map(|topic| subscription(topic, "activation_monitor/msg/RegionArray", camera.regions_qos));
+    [subscription(&camera.image_topic, message_type, camera.image_qos)].into_iter().chain(regions).collect()
 }
 
 /// The pipeline as the inference thread uses it.

@@ -17,12 +17,11 @@ use crate::node::health::reporter::Reporter;
 use crate::node::inference::worker::Shared;
 use crate::node::input::camera::Camera;
 use crate::node::input::messages;
-use crate::node::input::names::Names;
 use crate::node::input::request::{Header, Picture};
 use crate::node::output::publishers::Outputs;
-use crate::node::parameters::qos::{Qos, Role};
+use crate::node::parameters::qos::Qos;
 use crate::node::parameters::server::{ParameterServer, profile};
-use crate::node::parameters::settings::{Settings, Transport};
+use crate::node::parameters::settings::{CameraSettings, Transport};
 use crate::node::parameters::store::Rules;
 
 /// Longest wait for a message; bounds how late a signal or an overdue image is seen.
@@ -43,13 +42,12 @@ impl Spinner {
     ///
     /// # Errors
     /// When ROS refuses a subscription.
-    pub fn new(node: r2r::Node, settings: &Settings, shared: &Shared, names: &Names) -> anyhow::Result<Self> {
-        let regions_topic = settings.text("regions_topic");
-        let camera = Rc::new(RefCell::new(Camera::new(shared.clone(), !regions_topic.is_empty())));
+    pub fn new(node: r2r::Node, settings: &CameraSettings, shared: &Shared) -> anyhow::Result<Self> {
+        let camera = Rc::new(RefCell::new(Camera::new(shared.clone(), settings.regions_topic.is_some())));
         let mut spinner = Self { node, pool: LocalPool::new(), camera };
-        spinner.subscribe_to_images(settings, names)?;
-        if !regions_topic.is_empty() {
-            spinner.subscribe_to_regions(regions_topic, settings, names)?;
+        spinner.subscribe_to_images(settings)?;
+        if let Some(topic) = &settings.regions_topic {
+            spinner.subscribe_to_regions(topic, settings.regions_qos)?;
         }
         Ok(spinner)
     }
@@ -73,10 +71,9 @@ impl Spinner {
         }
     }
 
-    fn subscribe_to_images(&mut self, settings: &Settings, names: &Names) -> anyhow::Result<()> {
-        let topic = settings.text("image_topic");
-        let profile = input_qos(topic, settings, names);
-        match settings.transport() {
+    fn subscribe_to_images(&mut self, settings: &CameraSettings) -> anyhow::Result<()> {
+        let (topic, profile) = (&settings.image_topic, profile(settings.image_qos));
+        match settings.transport {
             Transport::Raw => {
                 let images = self.node.subscribe::<Image>(topic, profile)?;
                 self.take_images(images, messages::from_raw)
@@ -100,8 +97,8 @@ impl Spinner {
         })
     }
 
-    fn subscribe_to_regions(&mut self, topic: &str, settings: &Settings, names: &Names) -> anyhow::Result<()> {
-        let regions = self.node.subscribe::<RegionArray>(topic, input_qos(topic, settings, names))?;
+    fn subscribe_to_regions(&mut self, topic: &str, qos: Qos) -> anyhow::Result<()> {
+        let regions = self.node.subscribe::<RegionArray>(topic, profile(qos))?;
         let camera = Rc::clone(&self.camera);
         self.for_each(regions, move |message| {
             let (stamp, regions) = messages::from_regions(message);
@@ -124,9 +121,4 @@ impl Spinner {
     fn run_in_background(&self, future: impl Future<Output = ()> + 'static) -> Result<(), SpawnError> {
         self.pool.spawner().spawn_local(future)
     }
-}
-
-fn input_qos(topic: &str, settings: &Settings, names: &Names) -> r2r::QosProfile {
-    let default = Qos::of(settings.reliability("image_qos"));
-    profile(settings.qos(&names.resolve(topic), Role::Subscription, default))
 }

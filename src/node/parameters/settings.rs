@@ -49,10 +49,12 @@ pub struct CameraSettings {
     pub image_topic: String,
     /// How its images arrive; read by `configure`.
     pub transport: Transport,
-    /// Reliability of the subscriptions to images and regions; read by `configure`.
-    pub reliability: Reliability,
+    /// Quality of service of the subscription to images; read by `configure`.
+    pub image_qos: Qos,
     /// Topic of its regions, before remapping; `None`: judge whole images. Read by `configure`.
     pub regions_topic: Option<String>,
+    /// Quality of service of the subscription to regions; read by `configure`.
+    pub regions_qos: Qos,
     /// Messages on `regions_topic`; read by `configure`.
     pub regions_type: RegionsType,
     /// How long an image waits for its regions.
@@ -112,6 +114,19 @@ pub enum Reliability {
     BestEffort,
     /// Lost messages are sent again.
     Reliable,
+}
+
+impl CameraSettings {
+    /// With what `qos_overrides.*` say about the topics of the camera; `resolve` gives the full name of a topic.
+    #[must_use]
+    pub fn with_qos_overrides(mut self, settings: &Settings, resolve: impl Fn(&str) -> String) -> Self {
+        let of = |topic: &str, default| settings.qos(&resolve(topic), Role::Subscription, default);
+        self.image_qos = of(&self.image_topic, self.image_qos);
+        if let Some(topic) = &self.regions_topic {
+            self.regions_qos = of(topic, self.regions_qos);
+        }
+        self
+    }
 }
 
 impl Default for Settings {
@@ -265,16 +280,19 @@ impl Settings {
         }
     }
 
-    /// The parameters of a camera: its own where it has them, those for all otherwise.
+    /// The parameters of a camera: its own where it has them, those for all otherwise. Quality of service is that of
+    /// `image_qos`; [`CameraSettings::with_qos_overrides`] follows.
     #[must_use]
     pub fn camera(&self, name: &CameraName) -> CameraSettings {
         let values = OfCamera { settings: self, name };
+        let qos = Qos::of(reliability(&values.text("image_qos")));
         CameraSettings {
             name: name.clone(),
             image_topic: values.text("image_topic"),
             transport: transport(&values.text("image_transport")),
-            reliability: reliability(&values.text("image_qos")),
+            image_qos: qos,
             regions_topic: Some(values.text("regions_topic")).filter(|topic| !topic.is_empty()),
+            regions_qos: qos,
             regions_type: regions_type(&values.text("regions_type")),
             regions_timeout: values.duration("regions_timeout_secs"),
             regions_tolerance: values.duration("regions_tolerance_secs"),
@@ -340,12 +358,6 @@ impl Settings {
     #[must_use]
     pub fn path(&self, name: &str) -> Option<PathBuf> {
         Some(self.text(name)).filter(|text| !text.is_empty()).map(PathBuf::from)
-    }
-
-    /// How images arrive.
-    #[must_use]
-    pub fn transport(&self) -> Transport {
-        transport(self.text("image_transport"))
     }
 
     /// Reliability that a quality-of-service parameter asks for.
@@ -480,7 +492,7 @@ mod tests {
         let tuning = settings.tuning();
         assert_eq!((tuning.suspect_level, tuning.alarm_level, tuning.top_k), (0.05, 0.01, 3));
         assert_eq!(tuning.viewer_picture_period, Duration::from_millis(100));
-        assert_eq!(settings.transport(), Transport::Raw);
+        assert_eq!(settings.camera(&CameraName::default()).transport, Transport::Raw);
         assert_eq!(settings.reliability("image_qos"), Reliability::BestEffort);
         assert_eq!(settings.reliability("output_qos"), Reliability::Reliable);
         assert_eq!(settings.path("model"), None);
@@ -620,6 +632,18 @@ mod tests {
         settings.set("image_topic", Value::Text("i".repeat(243))).unwrap();
         let error = settings.check().unwrap_err().to_string();
         assert!(error.starts_with("parameter `front.image_topic`: ") && error.contains("249 characters"), "{error}");
+    }
+
+    #[test]
+    fn a_camera_has_the_quality_of_service_of_its_topics() {
+        let mut settings = with_cameras(&["front"]);
+        settings.set("regions_topic", Value::Text("regions".into())).unwrap();
+        settings.set("front.image_qos", Value::Text("reliable".into())).unwrap();
+        settings.set("qos_overrides./ns/regions.subscription.depth", Value::Integer(3)).unwrap();
+        let camera = settings.camera(&settings.camera_names()[0]);
+        let camera = camera.with_qos_overrides(&settings, |topic| format!("/ns/{topic}"));
+        let reliable = Qos::of(Reliability::Reliable);
+        assert_eq!((camera.image_qos, camera.regions_qos), (reliable, Qos { depth: 3, ..reliable }));
     }
 
     #[test]

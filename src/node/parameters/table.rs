@@ -132,7 +132,7 @@ pub enum ParameterError {
         /// What was given.
         actual: String,
     },
-    /// Not a name that ROS accepts, or one that is taken.
+    /// Not a name that ROS accepts, one that is taken, or no text that fits.
     #[error("parameter `{name}`: {reason}")]
     Name {
         /// Parameter.
@@ -405,7 +405,7 @@ impl Kind {
             Self::Bool { .. } => "true or false".to_owned(),
             Self::Integer { min, max, .. } => format!("in {min}..{max}"),
             Self::Double { min, max, .. } => format!("in {min}..{max}"),
-            Self::Text { .. } => format!("any text of at most {MAX_TEXT_BYTES} bytes without NUL"),
+            Self::Text { .. } => "any text".to_owned(),
             Self::Topic { optional: false, .. } => "a topic name".to_owned(),
             Self::Topic { optional: true, .. } => "a topic name or empty".to_owned(),
             Self::Cameras { .. } => "different names of letters, digits and _".to_owned(),
@@ -419,7 +419,7 @@ impl Kind {
             (Self::Integer { min, max, .. }, Value::Integer(value)) => (min..=max).contains(&value),
             (Self::Double { min, max, .. }, Value::Double(value)) => (min..=max).contains(&value),
             (Self::Choice { allowed, .. }, Value::Text(value)) => allowed.contains(&value.as_str()),
-            (Self::Text { .. }, Value::Text(text)) => text.len() <= MAX_TEXT_BYTES && !text.contains('\0'),
+            (Self::Text { .. }, Value::Text(text)) => return wrong_name(name, check_text(text)),
             (Self::Topic { optional: true, .. }, Value::Text(topic)) if topic.is_empty() => true,
             (Self::Topic { .. }, Value::Text(topic)) => return wrong_name(name, names::check_topic(topic)),
             (Self::Cameras { .. }, Value::TextArray(cameras)) => {
@@ -446,6 +446,15 @@ impl Kind {
             (_, value) => value,
         }
     }
+}
+
+/// Paths are this long at most, and C strings hold no NUL.
+fn check_text(text: &str) -> Result<(), String> {
+    if text.contains('\0') {
+        return Err("a text must not contain NUL".to_owned());
+    }
+    let length = text.len();
+    if length > MAX_TEXT_BYTES { Err(format!("{length} bytes, {MAX_TEXT_BYTES} are allowed")) } else { Ok(()) }
 }
 
 fn wrong_name(parameter: &str, checked: Result<(), String>) -> Option<ParameterError> {
@@ -546,6 +555,16 @@ mod tests {
         assert!(check("viewer", Value::Bool(true)).is_err());
         assert_eq!(check("regions_timeout_secs", Value::Integer(1)), Ok(Value::Double(1.0)));
         assert_eq!(check("model", Value::Integer(7)), Ok(Value::Text("7".into())));
+    }
+
+    #[test]
+    fn texts_are_bounded() {
+        assert!(check("model", Value::Text("a".repeat(4096))).is_ok());
+        let error = check("model", Value::Text("a".repeat(4097))).unwrap_err().to_string();
+        assert_eq!(error, "parameter `model`: 4097 bytes, 4096 are allowed");
+        assert!(check("model", Value::Text("a\0b".into())).unwrap_err().to_string().contains("NUL"));
+        let error = check("viewer", Value::Text("a".repeat(1000))).unwrap_err().to_string();
+        assert!(error.len() < 250, "{error}");
     }
 
     #[test]
