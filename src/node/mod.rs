@@ -24,5 +24,6 @@ mod input;
 mod lifecycle;
 mod output;
 mod parameters;
+mod service;
 
 pub use lifecycle::app::main;

@@ -15,6 +15,7 @@ use crate::node::input::names::Names;
 use crate::node::lifecycle::engine::{Engine, Line};
 use crate::node::lifecycle::machine::State;
 use crate::node::output::publishers::RosClock;
+use crate::node::parameters::qos::Qos;
 use crate::node::parameters::settings::{CameraSettings, RegionsType, Reliability, Transport};
 use crate::viewer::Viewer;
 
@@ -126,10 +127,10 @@ impl Reporter {
 /// What a camera subscribes to, images first.
 #[must_use]
 pub fn subscriptions(settings: &CameraSettings, names: &Names) -> Vec<Subscription> {
-    let subscription = |topic: &String, message_type| Subscription {
+    let subscription = |topic: &String, message_type, qos: Qos| Subscription {
         topic: names.resolve(topic),
         message_type,
-        reliability: settings.reliability,
+        reliability: qos.reliability,
     };
     let images = match settings.transport {
         Transport::Raw => "sensor_msgs/msg/Image",
@@ -139,8 +140,8 @@ pub fn subscriptions(settings: &CameraSettings, names: &Names) -> Vec<Subscripti
         RegionsType::RegionArray => "activation_monitor/msg/RegionArray",
         RegionsType::Detection2dArray => "vision_msgs/msg/Detection2DArray",
     };
-    let of_regions = settings.regions_topic.as_ref().map(|topic| subscription(topic, regions));
-    std::iter::once(subscription(&settings.image_topic, images)).chain(of_regions).collect()
+    let of_regions = settings.regions_topic.as_ref().map(|topic| subscription(topic, regions, settings.regions_qos));
+    std::iter::once(subscription(&settings.image_topic, images, settings.image_qos)).chain(of_regions).collect()
 }
 
 fn inference(now: Instant, situation: &Situation<'_>) -> InferenceHealth {

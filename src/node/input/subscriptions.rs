@@ -14,7 +14,8 @@ use r2r::sensor_msgs::msg::{CompressedImage, Image};
 
 use super::camera::{Arrival, Camera};
 use super::native;
-use crate::node::output::publishers::{RosClock, qos};
+use crate::node::output::publishers::RosClock;
+use crate::node::parameters::server::profile;
 use crate::node::parameters::settings::{CameraSettings, Transport};
 
 /// What a camera is subscribed to. Dropping it ends the subscriptions; r2r takes one out of the graph when its next
@@ -32,23 +33,25 @@ pub fn subscribe(
     camera: &Rc<RefCell<Camera>>,
 ) -> anyhow::Result<Subscriptions> {
     let mut subscriptions = Subscriptions(Vec::new());
-    let (profile, clock) = (|| qos(settings.reliability), RosClock::of(node));
+    let clock = RosClock::of(node);
     let take = move |camera: &Rc<RefCell<Camera>>, (header, picture)| {
         camera.borrow_mut().image(header, picture, Arrival { at: Instant::now(), ros: clock.stamp() });
     };
     let of_images = Rc::clone(camera);
     match settings.transport {
         Transport::Raw => {
-            let images = node.subscribe_native::<Image>(&settings.image_topic, profile())?;
+            let images = node.subscribe_native::<Image>(&settings.image_topic, profile(settings.image_qos))?;
             subscriptions.each(spawner, images, move |message| take(&of_images, native::from_raw(message)))?;
         }
         Transport::Compressed => {
-            let images = node.subscribe_native::<CompressedImage>(&settings.image_topic, profile())?;
+            let images =
+                node.subscribe_native::<CompressedImage>(&settings.image_topic, profile(settings.image_qos))?;
             subscriptions.each(spawner, images, move |message| take(&of_images, native::from_compressed(message)))?;
         }
     }
     if let Some(topic) = &settings.regions_topic {
-        let (regions, camera) = (node.subscribe_native::<RegionArray>(topic, profile())?, Rc::clone(camera));
+        let (regions, camera) =
+            (node.subscribe_native::<RegionArray>(topic, profile(settings.regions_qos))?, Rc::clone(camera));
         subscriptions.each(spawner, regions, move |message| {
             let (header, regions) = native::from_regions(&message);
             camera.borrow_mut().regions(&header, regions);

@@ -8,8 +8,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use futures::executor::LocalPool;
-use futures::stream::StreamExt;
-use futures::task::LocalSpawnExt;
 
 use super::managed::Managed;
 use super::signals;
@@ -17,8 +15,9 @@ use crate::node::health::logging;
 use crate::node::health::reporter::Reporter;
 use crate::node::input::names::Names;
 use crate::node::parameters::arguments::Arguments;
+use crate::node::parameters::overrides::{self, Overrides};
 use crate::node::parameters::reference::NODE_NAME;
-use crate::node::parameters::service as ros_parameters;
+use crate::node::parameters::server::ParameterServer;
 use crate::node::parameters::settings::Settings;
 
 /// Longest wait for a message; bounds how late a signal or an overdue image is seen.
@@ -46,7 +45,7 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
     let context = create_context()?;
     let mut node = r2r::Node::create(context, NODE_NAME, "").context("cannot create the node")?;
     logging::publish_to_rosout(&mut node)?;
-    let settings = read_settings(&node)?;
+    let settings = read_settings(&node, arguments)?;
     let stop = signals::listen().context("cannot listen for signals")?;
     let names = Names::new(&node.name()?, &node.namespace()?, arguments);
     let period = Duration::from_secs_f64(settings.double("diagnostics_period_secs"));
@@ -54,12 +53,12 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
     let pool = LocalPool::new();
     let autostart = settings.bool("autostart");
     let settings = Arc::new(Mutex::new(settings));
-    serve_parameters(&mut node, &pool, &settings)?;
+    let parameters = ParameterServer::new(&mut node, Arc::clone(&settings))?;
     let mut managed = Managed::new(&mut node, pool.spawner(), names, settings)?;
     if autostart {
         managed.start_by_itself();
     }
-    spin(node, pool, managed, reporter, &stop)
+    spin(node, pool, managed, parameters, reporter, &stop)
 }
 
 /// Spins until a signal comes or a lifecycle manager shuts the node down.
@@ -70,6 +69,7 @@ fn spin(
     mut node: r2r::Node,
     mut pool: LocalPool,
     mut managed: Managed,
+    mut parameters: ParameterServer,
     mut reporter: Reporter,
     stop: &AtomicBool,
 ) -> anyhow::Result<()> {
@@ -77,18 +77,12 @@ fn spin(
         node.spin_once(WAIT);
         pool.run_until_stalled();
         let now = Instant::now();
+        parameters.poll(&mut node, &managed);
         managed.step(&mut node, now);
         reporter.report_when_due(&node, now, &managed.situation());
     }
     drop(reporter);
     managed.end(&mut node)
-}
-
-fn serve_parameters(node: &mut r2r::Node, pool: &LocalPool, settings: &Arc<Mutex<Settings>>) -> anyhow::Result<()> {
-    let (handler, changes) = node.make_derived_parameter_handler(Arc::clone(settings) as Arc<_>)?;
-    pool.spawner().spawn_local(handler)?;
-    pool.spawner().spawn_local(changes.for_each(|_| std::future::ready(())))?;
-    Ok(())
 }
 
 /// r2r panics where rcl refuses the arguments, for example a params file that does not exist.
@@ -106,11 +100,10 @@ fn create_context() -> anyhow::Result<r2r::Context> {
     }
 }
 
-fn read_settings(node: &r2r::Node) -> anyhow::Result<Settings> {
-    let mut settings = Settings::default();
-    let given = node.params.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    for name in ros_parameters::read(&given, &mut settings)? {
-        tracing::warn!("there is no parameter `{name}`, it is ignored; `monitor_node --help` lists them");
+fn read_settings(node: &r2r::Node, arguments: &[String]) -> anyhow::Result<Settings> {
+    let (mut settings, given, node) = (Settings::default(), Overrides::read(arguments)?, node.fully_qualified_name()?);
+    for sentence in given.missed(&node).into_iter().chain(overrides::apply(given.of_node(&node), &mut settings)?) {
+        tracing::warn!("{sentence}");
     }
     Ok(settings)
 }

@@ -12,15 +12,19 @@ use futures::executor::LocalSpawner;
 use image::RgbImage;
 
 use crate::frame::Region;
+use crate::monitor::Monitor;
 use crate::node::health::statistics::{DropReason, Statistics};
 use crate::node::inference::shared::Shared;
 use crate::node::inference::worker::{self, Judge, Judged, Sink};
 use crate::node::input::camera::Camera;
+use crate::node::input::names::Names;
 use crate::node::input::request::Answer;
 use crate::node::input::subscriptions::{Subscriptions, subscribe};
 use crate::node::output::messages::Identity;
 use crate::node::output::publishers::Outputs;
 use crate::node::output::view::{self, View};
+use crate::node::parameters::qos::{Qos, Role};
+use crate::node::parameters::server::profile;
 use crate::node::parameters::settings::{CameraSettings, Settings, Tuning};
 use crate::pipeline::{Pipeline, PipelineOutput};
 use crate::viewer::Viewer;
@@ -43,6 +47,8 @@ pub struct Facts {
     pub model: String,
     /// Monitor file; `None` when classifying only.
     pub monitor: Option<String>,
+    /// Smallest fused p-value that the monitor can give, 0..1.
+    pub smallest_p_value: Option<f32>,
 }
 
 /// Model and monitor on their way into memory. The thread that loads them is the one that will judge: libtorch prepares
@@ -140,6 +146,7 @@ fn prepare(settings: &Settings) -> anyhow::Result<(Loaded, Pipeline)> {
         classes: pipeline.classifier().manifest().classes.clone(),
         model: settings.text("model").to_owned(),
         monitor: settings.path("monitor").map(|path| path.display().to_string()),
+        smallest_p_value: pipeline.monitor().map(Monitor::smallest_p_value),
     };
     Ok((Loaded { facts, viewer }, pipeline))
 }
@@ -170,13 +177,18 @@ impl Engine {
         loading: Loading,
         Loaded { facts, viewer }: Loaded,
         settings: &Arc<Mutex<Settings>>,
+        names: &Names,
     ) -> anyhow::Result<Self> {
-        let cameras = loading.settings.camera_names();
+        let configured = &loading.settings;
+        let cameras = configured.camera_names();
         let identity = Identity::new(&facts.classes, short(&facts.model_sha256), "");
-        let outputs = Outputs::new(node, &cameras, loading.settings.reliability("output_qos"), identity)?;
+        let usual = Qos::of(configured.reliability("output_qos"));
+        let qos = |topic: &str| profile(configured.qos(&names.resolve(topic), Role::Publisher, usual));
+        let outputs = Outputs::new(node, &cameras, qos, identity)?;
         let shared = Shared::new(Arc::clone(settings), &cameras);
         let view = viewer.clone().map(|viewer| View::new(viewer, shared.clone(), facts.classes.clone().into()));
-        let line = |(index, name)| Line::new(&shared, index, loading.settings.camera(name));
+        let camera = |name| configured.camera(name).with_qos_overrides(configured, |topic| names.resolve(topic));
+        let line = |(index, name)| Line::new(&shared, index, camera(name));
         let lines = cameras.iter().enumerate().map(line).collect();
         let begin = Begin { shared: shared.clone(), outputs: outputs.clone(), view };
         loading.begin.send(begin).map_err(|_| anyhow::anyhow!("the inference thread ended before it began"))?;

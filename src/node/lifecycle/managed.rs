@@ -4,16 +4,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use futures::executor::LocalSpawner;
+use r2r::QosProfile;
 use r2r::std_srvs::srv::{SetBool, Trigger};
 
 use super::engine::{Engine, Loading};
 use super::machine::{Request, State};
-use super::requests::Requests;
 use super::server::LifecycleServer;
 use crate::node::health::reporter::{Situation, subscriptions};
 use crate::node::input::endpoints::Subscription;
 use crate::node::input::names::Names;
-use crate::node::parameters::settings::Settings;
+use crate::node::parameters::qos::Role;
+use crate::node::parameters::settings::{Settings, Stage};
+use crate::node::parameters::store::{Rules, check_alarm_level};
+use crate::node::service::Service;
 
 /// Lifecycle, and what the node has in its present state.
 pub struct Managed {
@@ -21,8 +24,8 @@ pub struct Managed {
     names: Names,
     settings: Arc<Mutex<Settings>>,
     lifecycle: LifecycleServer,
-    enable: Requests<SetBool::Service>,
-    reset: Requests<Trigger::Service>,
+    enable: Service<SetBool::Service>,
+    reset: Service<Trigger::Service>,
     loading: Option<Loading>,
     engine: Option<Engine>,
     failure: Option<String>,
@@ -39,11 +42,11 @@ impl Managed {
         spawner: LocalSpawner,
         names: Names,
         settings: Arc<Mutex<Settings>>,
-    ) -> anyhow::Result<Self> {
+    ) -> r2r::Result<Self> {
         Ok(Self {
-            lifecycle: LifecycleServer::new(node, &spawner)?,
-            enable: Requests::serve(node, &spawner, "~/enable")?,
-            reset: Requests::serve(node, &spawner, "~/reset")?,
+            lifecycle: LifecycleServer::new(node)?,
+            enable: Service::new(node, "~/enable", QosProfile::services_default())?,
+            reset: Service::new(node, "~/reset", QosProfile::services_default())?,
             spawner,
             names,
             settings,
@@ -128,7 +131,7 @@ impl Managed {
     fn finish_loading(&mut self, node: &mut r2r::Node) {
         let Some(result) = self.loading.as_ref().and_then(Loading::result) else { return };
         let Some(loading) = self.loading.take() else { return };
-        let engine = result.and_then(|loaded| Engine::new(node, loading, loaded, &self.settings));
+        let engine = result.and_then(|loaded| Engine::new(node, loading, loaded, &self.settings, &self.names));
         match engine {
             Ok(engine) => {
                 self.engine = Some(engine);
@@ -150,9 +153,25 @@ impl Managed {
                         tracing::info!("listening to {topic} ({message_type})");
                     }
                 }
+                self.warn_of_unused_qos();
                 self.succeed();
             }
             Err(error) => self.fail(&error),
+        }
+    }
+
+    fn warn_of_unused_qos(&self) {
+        let Some(engine) = &self.engine else { return };
+        let inputs = engine.lines.iter().flat_map(|line| subscriptions(&line.settings, &self.names));
+        let inputs = inputs.map(|subscription| (subscription.topic, Role::Subscription));
+        let outputs =
+            engine.lines.iter().flat_map(|line| ["classification", "ood"].map(|name| line.settings.name.topic(name)));
+        let outputs = outputs.map(|topic| (self.names.resolve(&topic), Role::Publisher));
+        let events = ("/parameter_events".to_owned(), Role::Publisher);
+        let endpoints: Vec<(String, Role)> = inputs.chain(outputs).chain([events]).collect();
+        let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        for name in settings.qos_without_endpoint(&endpoints) {
+            tracing::warn!("parameter `{name}` is not applied: this node has no such topic, or sets it in another way");
         }
     }
 
@@ -163,9 +182,9 @@ impl Managed {
         self.succeed();
     }
 
-    fn serve(&self) {
+    fn serve(&mut self) {
         let engine = self.engine.as_ref();
-        self.enable.answer_all(|request| match engine {
+        self.enable.poll(|request| match engine {
             Some(engine) => {
                 engine.shared.enable(request.data);
                 let message = if request.data { "images are judged" } else { "images are counted as dropped" };
@@ -174,7 +193,7 @@ impl Managed {
             }
             None => SetBool::Response { success: false, message: "configure the node first".to_owned() },
         });
-        self.reset.answer_all(|_| match engine {
+        self.reset.poll(|_| match engine {
             Some(engine) => {
                 engine.reset();
                 Trigger::Response { success: true, message: "waiting images dropped, latencies forgotten".to_owned() }
@@ -194,5 +213,20 @@ impl Managed {
         self.failure = Some(format!("{error:#}"));
         self.activate_when_configured = false;
         self.lifecycle.finish(false);
+    }
+}
+
+/// What may be changed depends on the state, and on the monitor that is loaded.
+impl Rules for Managed {
+    fn stage(&self) -> Stage {
+        match self.lifecycle.state() {
+            State::Unconfigured | State::Inactive => Stage::Idle,
+            _ => Stage::Active,
+        }
+    }
+
+    fn check(&self, from: &Settings, to: &Settings) -> Result<(), String> {
+        let smallest = self.engine.as_ref().and_then(|engine| engine.facts.smallest_p_value);
+        smallest.map_or(Ok(()), |smallest| check_alarm_level(from, to, smallest))
     }
 }

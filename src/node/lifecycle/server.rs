@@ -3,7 +3,6 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use futures::executor::LocalSpawner;
 use r2r::lifecycle_msgs::msg::{
     State as StateMsg, Transition as TransitionMsg, TransitionDescription, TransitionEvent,
 };
@@ -11,17 +10,17 @@ use r2r::lifecycle_msgs::srv::{ChangeState, GetAvailableStates, GetAvailableTran
 use r2r::{Publisher, QosProfile, ServiceRequest};
 
 use super::machine::{Machine, Request, STATES, State, TRANSITIONS, Transition};
-use super::requests::{Requests, respond};
+use crate::node::service::Service;
 
 /// The lifecycle of the node as others see it.
 pub struct LifecycleServer {
     machine: Machine,
     asked: Option<ServiceRequest<ChangeState::Service>>,
-    change_state: Requests<ChangeState::Service>,
-    get_state: Requests<GetState::Service>,
-    available_states: Requests<GetAvailableStates::Service>,
-    available_transitions: Requests<GetAvailableTransitions::Service>,
-    transition_graph: Requests<GetAvailableTransitions::Service>,
+    change_state: Service<ChangeState::Service>,
+    get_state: Service<GetState::Service>,
+    available_states: Service<GetAvailableStates::Service>,
+    available_transitions: Service<GetAvailableTransitions::Service>,
+    transition_graph: Service<GetAvailableTransitions::Service>,
     events: Publisher<TransitionEvent>,
 }
 
@@ -30,15 +29,16 @@ impl LifecycleServer {
     ///
     /// # Errors
     /// When ROS refuses a service or the topic.
-    pub fn new(node: &mut r2r::Node, spawner: &LocalSpawner) -> anyhow::Result<Self> {
+    pub fn new(node: &mut r2r::Node) -> r2r::Result<Self> {
+        let services = QosProfile::services_default;
         Ok(Self {
             machine: Machine::default(),
             asked: None,
-            change_state: Requests::serve(node, spawner, "~/change_state")?,
-            get_state: Requests::serve(node, spawner, "~/get_state")?,
-            available_states: Requests::serve(node, spawner, "~/get_available_states")?,
-            available_transitions: Requests::serve(node, spawner, "~/get_available_transitions")?,
-            transition_graph: Requests::serve(node, spawner, "~/get_transition_graph")?,
+            change_state: Service::new(node, "~/change_state", services())?,
+            get_state: Service::new(node, "~/get_state", services())?,
+            available_states: Service::new(node, "~/get_available_states", services())?,
+            available_transitions: Service::new(node, "~/get_available_transitions", services())?,
+            transition_graph: Service::new(node, "~/get_transition_graph", services())?,
             events: node.create_publisher("~/transition_event", QosProfile::default())?,
         })
     }
@@ -50,12 +50,12 @@ impl LifecycleServer {
     }
 
     /// Answers the questions that wait.
-    pub fn answer_questions(&self) {
+    pub fn answer_questions(&mut self) {
         let state = self.state();
-        self.get_state.answer_all(|_| GetState::Response { current_state: describe_state(state) });
+        self.get_state.poll(|_| GetState::Response { current_state: describe_state(state) });
         let available_states = || STATES.iter().map(|&state| describe_state(state)).collect();
-        self.available_states.answer_all(|_| GetAvailableStates::Response { available_states: available_states() });
-        self.available_transitions.answer_all(|_| GetAvailableTransitions::Response {
+        self.available_states.poll(|_| GetAvailableStates::Response { available_states: available_states() });
+        self.available_transitions.poll(|_| GetAvailableTransitions::Response {
             available_transitions: self
                 .machine
                 .available()
@@ -63,7 +63,7 @@ impl LifecycleServer {
                 .map(describe)
                 .collect(),
         });
-        self.transition_graph.answer_all(|_| GetAvailableTransitions::Response {
+        self.transition_graph.poll(|_| GetAvailableTransitions::Response {
             available_transitions: TRANSITIONS.iter().map(describe).collect(),
         });
     }
@@ -80,7 +80,7 @@ impl LifecycleServer {
                 }
                 Err(refusal) => {
                     tracing::warn!("lifecycle: {refusal}");
-                    respond(request, ChangeState::Response { success: false });
+                    self.change_state.respond(request, ChangeState::Response { success: false });
                 }
             }
         }
@@ -102,7 +102,7 @@ impl LifecycleServer {
             self.announce(transition);
         }
         if let Some(request) = self.asked.take() {
-            respond(request, ChangeState::Response { success });
+            self.change_state.respond(request, ChangeState::Response { success });
         }
     }
 

@@ -10,7 +10,6 @@ use super::messages::{self, Identity};
 use crate::node::input::pairing::Stamp;
 use crate::node::input::request::Answer;
 use crate::node::parameters::names::CameraName;
-use crate::node::parameters::settings::Reliability;
 
 /// The ROS clock of the node: the machine's, or that of `/clock`.
 #[derive(Clone)]
@@ -53,20 +52,21 @@ pub struct Outputs {
 }
 
 impl Outputs {
-    /// Creates the publishers of the cameras.
+    /// Creates the publishers of the cameras with the quality of service that `qos` gives each topic.
     ///
     /// # Errors
     /// When ROS refuses a publisher.
     pub fn new(
         node: &mut r2r::Node,
         cameras: &[CameraName],
-        reliability: Reliability,
+        qos: impl Fn(&str) -> QosProfile,
         identity: Identity,
     ) -> r2r::Result<Self> {
         let mut create = |camera: &CameraName| -> r2r::Result<CameraOutputs> {
+            let [classification, ood] = ["classification", "ood"].map(|output| camera.topic(output));
             Ok(CameraOutputs {
-                classification: node.create_publisher(&camera.topic("classification"), qos(reliability))?,
-                ood: node.create_publisher(&camera.topic("ood"), qos(reliability))?,
+                classification: node.create_publisher(&classification, qos(&classification))?,
+                ood: node.create_publisher(&ood, qos(&ood))?,
             })
         };
         let cameras = cameras.iter().map(&mut create).collect::<r2r::Result<_>>()?;
@@ -90,13 +90,5 @@ impl Outputs {
             node.destroy_publisher(classification);
             node.destroy_publisher(ood);
         }
-    }
-}
-
-/// The profile of that reliability.
-pub fn qos(reliability: Reliability) -> QosProfile {
-    match reliability {
-        Reliability::BestEffort => QosProfile::sensor_data(),
-        Reliability::Reliable => QosProfile::default(),
     }
 }

@@ -3,8 +3,11 @@
 pub mod arguments;
 #[allow(dead_code, reason = "the node takes several cameras next")]
 pub mod names;
+pub mod overrides;
+pub mod qos;
 pub mod reference;
-pub mod service;
+pub mod server;
 #[allow(dead_code, reason = "the node takes several cameras next")]
 pub mod settings;
+pub mod store;
 pub mod table;

@@ -28,6 +28,12 @@ const TAKEN: [&str; 17] = [
     "transition_event",
 ];
 
+/// Most cameras of one node.
+const MAX_CAMERAS: usize = 64;
+
+/// Most characters of a name or value that a message repeats.
+const MAX_REPEATED: usize = 100;
+
 /// Name of a camera; the only camera of a node without the parameter `cameras` has none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CameraName(Option<String>);
@@ -79,7 +85,7 @@ impl fmt::Display for CameraName {
 /// # Errors
 /// What is wrong with it.
 pub fn check_topic(topic: &str) -> Result<(), String> {
-    let wrong = |reason: String| Err(format!("`{topic}` is not a topic name: {reason}"));
+    let wrong = |reason: String| Err(format!("`{}` is not a topic name: {reason}", cut(topic)));
     if topic.is_empty() {
         return wrong("it is empty".to_owned());
     }
@@ -98,10 +104,13 @@ pub fn check_topic(topic: &str) -> Result<(), String> {
 /// # Errors
 /// What is wrong with which name.
 pub fn check_cameras(cameras: &[String]) -> Result<(), String> {
+    if cameras.len() > MAX_CAMERAS {
+        return Err(format!("{} cameras are named, at most {MAX_CAMERAS} are allowed", cameras.len()));
+    }
     for (index, camera) in cameras.iter().enumerate() {
-        check_token(camera).map_err(|reason| format!("`{camera}` cannot name a camera: {reason}"))?;
+        check_token(camera).map_err(|reason| format!("`{}` cannot name a camera: {reason}", cut(camera)))?;
         if cameras[..index].contains(camera) {
-            return Err(format!("the camera `{camera}` is named twice"));
+            return Err(format!("the camera `{}` is named twice", cut(camera)));
         }
         if TAKEN.contains(&camera.as_str()) || PARAMETERS.iter().any(|row| row.name == camera) {
             return Err(format!("`{camera}` cannot name a camera: the node uses that name itself"));
@@ -110,13 +119,21 @@ pub fn check_cameras(cameras: &[String]) -> Result<(), String> {
     Ok(())
 }
 
+/// `text`, or its beginning: messages do not repeat whatever somebody sends.
+pub fn cut(text: &str) -> String {
+    match text.char_indices().nth(MAX_REPEATED) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// One part of a name between slashes.
 fn check_token(token: &str) -> Result<(), String> {
     if token.is_empty() {
         return Err("a part of it between slashes is empty".to_owned());
     }
     if token.starts_with(|c: char| c.is_ascii_digit()) {
-        return Err(format!("`{token}` starts with a digit"));
+        return Err(format!("`{}` starts with a digit", cut(token)));
     }
     match token.chars().find(|c| !c.is_ascii_alphanumeric() && *c != '_') {
         Some(c) => Err(format!("`{c}` is not allowed, only letters, digits and _")),
@@ -170,6 +187,20 @@ mod tests {
             let reason = check(names).unwrap_err();
             assert!(reason.contains(word), "{names:?}: {reason}");
         }
+    }
+
+    #[test]
+    fn cameras_are_bounded() {
+        let names: Vec<String> = (0..65).map(|index| format!("camera_{index}")).collect();
+        assert_eq!(check_cameras(&names[..64]), Ok(()));
+        assert!(check_cameras(&names).unwrap_err().contains("65 cameras"));
+    }
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        assert_eq!(cut("short"), "short");
+        assert_eq!(cut(&"ü".repeat(101)), format!("{}…", "ü".repeat(100)));
+        assert_eq!(cut(&"ü".repeat(100)), "ü".repeat(100));
     }
 
     #[test]

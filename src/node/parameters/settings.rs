@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::names::CameraName;
+use super::names::{CameraName, cut};
+use super::qos::{self, Qos, QosOverrides, Role};
 use super::table::{Kind, PARAMETERS, Parameter, ParameterError, Value, When};
 use crate::monitor::Levels;
 
@@ -14,6 +15,7 @@ pub struct Settings {
     values: Vec<Value>,
     /// By camera and row. A camera that is not in the parameter `cameras` may have values here: they count once it is.
     of_cameras: BTreeMap<(String, &'static str), Value>,
+    qos: QosOverrides,
 }
 
 /// The parameters that can be changed while the node runs and are the same for all cameras.
@@ -48,10 +50,12 @@ pub struct CameraSettings {
     pub image_topic: String,
     /// How its images arrive; read by `configure`.
     pub transport: Transport,
-    /// Reliability of the subscriptions to images and regions; read by `configure`.
-    pub reliability: Reliability,
+    /// Quality of service of the subscription to images; read by `configure`.
+    pub image_qos: Qos,
     /// Topic of its regions, before remapping; `None`: judge whole images. Read by `configure`.
     pub regions_topic: Option<String>,
+    /// Quality of service of the subscription to regions; read by `configure`.
+    pub regions_qos: Qos,
     /// Messages on `regions_topic`; read by `configure`.
     pub regions_type: RegionsType,
     /// How long an image waits for its regions.
@@ -113,16 +117,34 @@ pub enum Reliability {
     Reliable,
 }
 
-impl Default for Settings {
-    fn default() -> Self {
-        Self { values: PARAMETERS.iter().map(|row| row.kind.default_value()).collect(), of_cameras: BTreeMap::new() }
+impl CameraSettings {
+    /// With what `qos_overrides.*` say about the topics of the camera; `resolve` gives the full name of a topic.
+    #[must_use]
+    pub fn with_qos_overrides(mut self, settings: &Settings, resolve: impl Fn(&str) -> String) -> Self {
+        let of = |topic: &str, default| settings.qos(&resolve(topic), Role::Subscription, default);
+        self.image_qos = of(&self.image_topic, self.image_qos);
+        if let Some(topic) = &self.regions_topic {
+            self.regions_qos = of(topic, self.regions_qos);
+        }
+        self
     }
 }
 
-/// A parameter: a row of the table, or that row of one camera.
-struct Place {
-    row: &'static Parameter,
-    camera: Option<String>,
+impl Default for Settings {
+    fn default() -> Self {
+        let values = PARAMETERS.iter().map(|row| row.kind.default_value()).collect();
+        Self { values, of_cameras: BTreeMap::new(), qos: QosOverrides::default() }
+    }
+}
+
+/// Most values that cameras may have of their own, those of cameras that are not there included.
+const MAX_OF_CAMERAS: usize = 2000;
+
+/// A parameter: a row of the table, that row of one camera, or a quality of service.
+enum Place {
+    Row(&'static Parameter),
+    OfCamera(&'static Parameter, String),
+    Qos,
 }
 
 impl Tuning {
@@ -139,63 +161,123 @@ impl Settings {
     /// # Errors
     /// [`ParameterError`] for an unknown name, a wrong type or a value that is not allowed.
     pub fn set(&mut self, name: &str, value: Value) -> Result<(), ParameterError> {
-        let Place { row, camera } = place(name)?;
-        let value = row.check_as(name, value)?;
-        match camera {
-            Some(camera) => drop(self.of_cameras.insert((camera, row.name), value)),
-            None => *self.value_mut(row) = value,
+        match place(name)? {
+            Place::Row(row) => *self.value_mut(row) = row.check(value)?,
+            Place::OfCamera(row, camera) => {
+                self.of_cameras.insert((camera, row.name), row.check_as(name, value)?);
+            }
+            Place::Qos => self.qos.set(name, value)?,
         }
         Ok(())
     }
 
-    /// Changes a value while the node runs. Nothing is changed when an error is returned.
+    /// The settings after all of these changes at once, while the node runs.
     ///
     /// # Errors
-    /// As [`Settings::set`], and for parameters that are not read any more in that stage or would contradict each other.
-    pub fn change(&mut self, name: &str, value: Value, stage: Stage) -> Result<(), ParameterError> {
-        if self.get(name).is_none() {
-            return Err(ParameterError::Unknown(name.to_owned()));
-        }
+    /// As [`Settings::set`]; for a value of another type, which is not adapted; for a parameter that is not read any more
+    /// in that stage; and for values that contradict each other.
+    pub fn changed(&self, changes: &[(String, Value)], stage: Stage) -> Result<Self, ParameterError> {
         let mut changed = self.clone();
-        changed.set(name, value)?;
-        if changed.get(name) != self.get(name) {
-            changeable(place(name)?.row, name, stage)?;
+        for (name, value) in changes {
+            changed.change(name, value, stage)?;
         }
         changed.check()?;
-        *self = changed;
-        Ok(())
+        match changes.iter().find(|(name, _)| changed.get(name).is_none()) {
+            Some((name, _)) => Err(ParameterError::Unknown(cut(name))),
+            None => Ok(changed),
+        }
+    }
+
+    fn change(&mut self, name: &str, value: &Value, stage: Stage) -> Result<(), ParameterError> {
+        let before = self.get(name);
+        let when = match place(name)? {
+            Place::Row(row) | Place::OfCamera(row, _) => {
+                row.check_type(name, value)?;
+                row.when
+            }
+            Place::Qos if before.is_some() => When::Start,
+            Place::Qos => return Err(ParameterError::Unknown(cut(name))),
+        };
+        self.set(name, value.clone())?;
+        if before.is_some() && before != self.get(name) { changeable(when, name, stage) } else { Ok(()) }
     }
 
     /// Checks what no single row can: values that must fit together.
     ///
     /// # Errors
-    /// [`ParameterError::Levels`].
+    /// [`ParameterError::Levels`], [`ParameterError::TooMany`], and [`ParameterError::Name`] for a topic that is too long
+    /// under the name of its camera.
     pub fn check(&self) -> Result<(), ParameterError> {
         let (alarm, suspect) = (self.double("alarm_level"), self.double("suspect_level"));
         if alarm > suspect {
             return Err(ParameterError::Levels { alarm, suspect });
         }
-        Ok(())
+        let (what, most, found) = ("the number of values of cameras", MAX_OF_CAMERAS, self.of_cameras.len());
+        if found > most {
+            return Err(ParameterError::TooMany { what, most, found });
+        }
+        self.named_cameras().iter().try_for_each(|camera| self.check_topics(camera))
+    }
+
+    fn check_topics(&self, camera: &str) -> Result<(), ParameterError> {
+        let topics = PARAMETERS.iter().filter(|row| row.per_camera && matches!(row.kind, Kind::Topic { .. }));
+        topics.into_iter().try_for_each(|row| {
+            let name = format!("{camera}.{}", row.name);
+            row.check_as(&name, self.of_camera(row, camera)).map(drop)
+        })
     }
 
     /// Value in force of a parameter, `<camera>.<row>` included; `None` when there is no such parameter.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Value> {
-        let Place { row, camera } = place(name).ok()?;
-        match camera {
-            None => Some(self.value(row).clone()),
-            Some(camera) if self.named_cameras().contains(&camera) => Some(self.of_camera(row, &camera)),
-            Some(_) => None,
+        match place(name).ok()? {
+            Place::Row(row) => Some(self.value(row).clone()),
+            Place::OfCamera(row, camera) if self.named_cameras().contains(&camera) => {
+                Some(self.of_camera(row, &camera))
+            }
+            Place::OfCamera(..) => None,
+            Place::Qos => self.qos.get(name).cloned(),
         }
     }
 
-    /// Every parameter: the rows of the table, then those of each camera.
+    /// Every parameter: the rows of the table, those of each camera, and the given `qos_overrides.*`.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
         let plain = PARAMETERS.iter().map(|row| row.name.to_owned());
         let rows = || PARAMETERS.iter().filter(|row| row.per_camera);
         let of_camera = |camera: &String| rows().map(|row| format!("{camera}.{}", row.name)).collect::<Vec<_>>();
-        plain.chain(self.named_cameras().iter().flat_map(of_camera)).collect()
+        let of_cameras = self.named_cameras().iter().flat_map(of_camera);
+        plain.chain(of_cameras).chain(self.qos.names().map(str::to_owned)).collect()
+    }
+
+    /// Row of the table that a parameter belongs to; `None` for `qos_overrides.*` and where there is no such parameter.
+    #[must_use]
+    pub fn row(&self, name: &str) -> Option<&'static Parameter> {
+        self.get(name)?;
+        match place(name).ok()? {
+            Place::Row(row) | Place::OfCamera(row, _) => Some(row),
+            Place::Qos => None,
+        }
+    }
+
+    /// Names of values for cameras that are not in the parameter `cameras`.
+    #[must_use]
+    pub fn without_camera(&self) -> Vec<String> {
+        let strangers = self.of_cameras.keys().filter(|(camera, _)| !self.named_cameras().contains(camera));
+        strangers.map(|(camera, row)| format!("{camera}.{row}")).collect()
+    }
+
+    /// Quality of service of an endpoint of this node: `default` with what `qos_overrides.*` say about the topic with that
+    /// full name, after remapping.
+    #[must_use]
+    pub fn qos(&self, topic: &str, role: Role, default: Qos) -> Qos {
+        self.qos.apply(topic, role, default)
+    }
+
+    /// Names of the `qos_overrides.*` that concern none of the node's endpoints (full topics and roles).
+    #[must_use]
+    pub fn qos_without_endpoint(&self, endpoints: &[(String, Role)]) -> Vec<String> {
+        self.qos.without_endpoint(endpoints)
     }
 
     /// The cameras, at least one: without the parameter `cameras` it has no name.
@@ -207,16 +289,19 @@ impl Settings {
         }
     }
 
-    /// The parameters of a camera: its own where it has them, those for all otherwise.
+    /// The parameters of a camera: its own where it has them, those for all otherwise. Quality of service is that of
+    /// `image_qos`; [`CameraSettings::with_qos_overrides`] follows.
     #[must_use]
     pub fn camera(&self, name: &CameraName) -> CameraSettings {
         let values = OfCamera { settings: self, name };
+        let qos = Qos::of(reliability(&values.text("image_qos")));
         CameraSettings {
             name: name.clone(),
             image_topic: values.text("image_topic"),
             transport: transport(&values.text("image_transport")),
-            reliability: reliability(&values.text("image_qos")),
+            image_qos: qos,
             regions_topic: Some(values.text("regions_topic")).filter(|topic| !topic.is_empty()),
+            regions_qos: qos,
             regions_type: regions_type(&values.text("regions_type")),
             regions_timeout: values.duration("regions_timeout_secs"),
             regions_tolerance: values.duration("regions_tolerance_secs"),
@@ -284,12 +369,6 @@ impl Settings {
         Some(self.text(name)).filter(|text| !text.is_empty()).map(PathBuf::from)
     }
 
-    /// How images arrive.
-    #[must_use]
-    pub fn transport(&self) -> Transport {
-        transport(self.text("image_transport"))
-    }
-
     /// Reliability that a quality-of-service parameter asks for.
     #[must_use]
     pub fn reliability(&self, name: &str) -> Reliability {
@@ -334,19 +413,20 @@ fn index(row: &Parameter) -> usize {
     index.expect("every row is in the table")
 }
 
-/// The row that `name` means, and the camera in front of it. Whether there is such a camera is not asked here.
+/// The parameter that `name` means. Whether there is such a camera is not asked here.
 fn place(name: &str) -> Result<Place, ParameterError> {
-    let Some((camera, rest)) = name.split_once('.') else {
-        return Ok(Place { row: Parameter::find(name)?, camera: None });
-    };
+    if name.starts_with(qos::PREFIX) {
+        return Ok(Place::Qos);
+    }
+    let Some((camera, rest)) = name.split_once('.') else { return Parameter::find(name).map(Place::Row) };
     match Parameter::find(rest) {
-        Ok(row) if row.per_camera => Ok(Place { row, camera: Some(camera.to_owned()) }),
-        _ => Err(ParameterError::Unknown(name.to_owned())),
+        Ok(row) if row.per_camera => Ok(Place::OfCamera(row, camera.to_owned())),
+        _ => Err(ParameterError::Unknown(cut(name))),
     }
 }
 
-fn changeable(row: &Parameter, name: &str, stage: Stage) -> Result<(), ParameterError> {
-    match (row.when, stage) {
+fn changeable(when: When, name: &str, stage: Stage) -> Result<(), ParameterError> {
+    match (when, stage) {
         (When::Live, _) | (When::Configure, Stage::Idle) => Ok(()),
         (When::Configure, Stage::Active) => Err(ParameterError::Active(name.to_owned())),
         (When::Start, _) => Err(ParameterError::ReadOnly(name.to_owned())),
@@ -421,37 +501,42 @@ mod tests {
         let tuning = settings.tuning();
         assert_eq!((tuning.suspect_level, tuning.alarm_level, tuning.top_k), (0.05, 0.01, 3));
         assert_eq!(tuning.viewer_picture_period, Duration::from_millis(100));
-        assert_eq!(settings.transport(), Transport::Raw);
+        assert_eq!(settings.camera(&CameraName::default()).transport, Transport::Raw);
         assert_eq!(settings.reliability("image_qos"), Reliability::BestEffort);
         assert_eq!(settings.reliability("output_qos"), Reliability::Reliable);
         assert_eq!(settings.path("model"), None);
     }
 
+    fn change(settings: &mut Settings, name: &str, value: Value, stage: Stage) -> Result<(), ParameterError> {
+        *settings = settings.changed(&[(name.to_owned(), value)], stage)?;
+        Ok(())
+    }
+
     #[test]
     fn live_parameters_change_at_any_time_and_the_others_in_their_stage() {
         let mut settings = Settings::default();
-        settings.change("alarm_level", Value::Double(0.02), Stage::Active).unwrap();
+        change(&mut settings, "alarm_level", Value::Double(0.02), Stage::Active).unwrap();
         assert_eq!(settings.tuning().alarm_level, 0.02);
         let model = || Value::Text("other".into());
-        let refused = settings.change("model", model(), Stage::Active);
+        let refused = change(&mut settings, "model", model(), Stage::Active);
         assert_eq!(refused, Err(ParameterError::Active("model".into())));
         assert_eq!(settings.text("model"), "");
-        assert_eq!(settings.change("model", model(), Stage::Idle), Ok(()));
+        assert_eq!(change(&mut settings, "model", model(), Stage::Idle), Ok(()));
         assert_eq!(settings.text("model"), "other");
-        let refused = settings.change("autostart", Value::Bool(false), Stage::Idle);
+        let refused = change(&mut settings, "autostart", Value::Bool(false), Stage::Idle);
         assert_eq!(refused, Err(ParameterError::ReadOnly("autostart".into())));
     }
 
     #[test]
     fn setting_a_fixed_parameter_to_its_own_value_is_no_change() {
         let mut settings = Settings::default();
-        assert_eq!(settings.change("device", Value::Text("auto".into()), Stage::Active), Ok(()));
+        assert_eq!(change(&mut settings, "device", Value::Text("auto".into()), Stage::Active), Ok(()));
     }
 
     #[test]
     fn levels_that_contradict_each_other_are_refused_and_leave_no_trace() {
         let mut settings = Settings::default();
-        let refused = settings.change("alarm_level", Value::Double(0.5), Stage::Active);
+        let refused = change(&mut settings, "alarm_level", Value::Double(0.5), Stage::Active);
         assert_eq!(refused, Err(ParameterError::Levels { alarm: 0.5, suspect: 0.05 }));
         assert_eq!(settings, Settings::default());
     }
@@ -503,7 +588,7 @@ mod tests {
         let per_camera = PARAMETERS.iter().filter(|row| row.per_camera).count();
         assert_eq!(settings.names().len(), PARAMETERS.len() + per_camera);
         assert!(settings.names().iter().all(|name| settings.get(name).is_some()));
-        let set = |settings: &mut Settings, name: &str| settings.change(name, Value::Integer(12), Stage::Active);
+        let set = |settings: &mut Settings, name: &str| change(settings, name, Value::Integer(12), Stage::Active);
         assert_eq!(set(&mut settings, "front.bit_depth"), Ok(()));
         for name in ["rear.bit_depth", "front.top_k", "front.rear.bit_depth", ".bit_depth", "front."] {
             assert_eq!(set(&mut settings, name), Err(ParameterError::Unknown(name.into())));
@@ -514,7 +599,8 @@ mod tests {
     fn a_value_for_a_camera_counts_whenever_the_camera_comes() {
         let mut settings = Settings::default();
         settings.set("front.bit_depth", Value::Integer(12)).unwrap();
-        settings.change("cameras", Value::TextArray(vec!["front".into()]), Stage::Idle).unwrap();
+        assert_eq!(settings.without_camera(), ["front.bit_depth"]);
+        change(&mut settings, "cameras", Value::TextArray(vec!["front".into()]), Stage::Idle).unwrap();
         assert_eq!(settings.get("front.bit_depth"), Some(Value::Integer(12)));
     }
 
@@ -525,5 +611,62 @@ mod tests {
         assert_eq!(error, "parameter `front.bit_depth` must be in 0..16, got 17");
         let error = settings.set("front.image_topic", Value::Text("a b".into())).unwrap_err().to_string();
         assert!(error.starts_with("parameter `front.image_topic`: `a b` is not a topic name"), "{error}");
+    }
+
+    #[test]
+    fn changes_that_belong_together_are_made_at_once() {
+        let levels = [("suspect_level".to_owned(), Value::Double(0.3)), ("alarm_level".to_owned(), Value::Double(0.2))];
+        let reversed = [levels[1].clone(), levels[0].clone()];
+        for changes in [levels, reversed] {
+            let tuning = Settings::default().changed(&changes, Stage::Active).unwrap().tuning();
+            assert_eq!((tuning.suspect_level, tuning.alarm_level), (0.3, 0.2));
+        }
+        let camera = ("cameras".to_owned(), Value::TextArray(vec!["front".into()]));
+        let value = ("front.bit_depth".to_owned(), Value::Integer(12));
+        let changed = Settings::default().changed(&[value, camera], Stage::Idle).unwrap();
+        assert_eq!(changed.get("front.bit_depth"), Some(Value::Integer(12)));
+    }
+
+    /// As in rclcpp: a client would see its value come back with another type.
+    #[test]
+    fn types_are_adapted_at_the_start_only() {
+        let refused = change(&mut Settings::default(), "alarm_level", Value::Integer(0), Stage::Active).unwrap_err();
+        assert_eq!(refused.to_string(), "parameter `alarm_level` must be a double, got 0");
+        assert_eq!(Settings::default().set("alarm_level", Value::Integer(0)), Ok(()));
+    }
+
+    #[test]
+    fn a_topic_that_is_too_long_under_the_name_of_its_camera_is_refused() {
+        let mut settings = with_cameras(&["front", "rear"]);
+        settings.set("image_topic", Value::Text("i".repeat(243))).unwrap();
+        let error = settings.check().unwrap_err().to_string();
+        assert!(error.starts_with("parameter `front.image_topic`: ") && error.contains("249 characters"), "{error}");
+    }
+
+    #[test]
+    fn a_camera_has_the_quality_of_service_of_its_topics() {
+        let mut settings = with_cameras(&["front"]);
+        settings.set("regions_topic", Value::Text("regions".into())).unwrap();
+        settings.set("front.image_qos", Value::Text("reliable".into())).unwrap();
+        settings.set("qos_overrides./ns/regions.subscription.depth", Value::Integer(3)).unwrap();
+        let camera = settings.camera(&settings.camera_names()[0]);
+        let camera = camera.with_qos_overrides(&settings, |topic| format!("/ns/{topic}"));
+        let reliable = Qos::of(Reliability::Reliable);
+        assert_eq!((camera.image_qos, camera.regions_qos), (reliable, Qos { depth: 3, ..reliable }));
+    }
+
+    #[test]
+    fn qualities_of_service_are_read_only_parameters() {
+        let mut settings = Settings::default();
+        let name = "qos_overrides./image.subscription.depth";
+        let refused = change(&mut settings, name, Value::Integer(1), Stage::Idle);
+        assert_eq!(refused, Err(ParameterError::Unknown(name.into())));
+        settings.set(name, Value::Integer(3)).unwrap();
+        assert_eq!(settings.get(name), Some(Value::Integer(3)));
+        assert!(settings.names().contains(&name.to_owned()) && settings.row(name).is_none());
+        let qos = settings.qos("/image", Role::Subscription, Qos::of(Reliability::BestEffort));
+        assert_eq!(qos, Qos { depth: 3, ..Qos::of(Reliability::BestEffort) });
+        let refused = change(&mut settings, name, Value::Integer(1), Stage::Idle);
+        assert_eq!(refused, Err(ParameterError::ReadOnly(name.into())));
     }
 }

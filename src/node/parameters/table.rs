@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use super::names;
+use super::names::{self, cut};
 
 /// Value of a parameter.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -132,7 +132,7 @@ pub enum ParameterError {
         /// What was given.
         actual: String,
     },
-    /// Not a name that ROS accepts, or one that is taken.
+    /// Not a name that ROS accepts, one that is taken, or no text that fits.
     #[error("parameter `{name}`: {reason}")]
     Name {
         /// Parameter.
@@ -140,6 +140,12 @@ pub enum ParameterError {
         /// What is wrong with which name.
         reason: String,
     },
+    /// A quality of service that this node cannot follow.
+    #[error(
+        "parameter `{0}` is not applied: this node knows qos_overrides.<full topic>.<subscription or publisher>.<depth, \
+         durability, history or reliability>"
+    )]
+    Unapplied(String),
     /// Changed while the node runs.
     #[error("parameter `{0}` is read when the node starts: restart the node to change it")]
     ReadOnly(String),
@@ -148,6 +154,19 @@ pub enum ParameterError {
         "parameter `{0}` is read when the node is configured: deactivate the node, set it, then clean up and configure"
     )]
     Active(String),
+    /// Too much at once.
+    #[error("{what} must be at most {most}, got {found}")]
+    TooMany {
+        /// What there is too much of.
+        what: &'static str,
+        /// Largest allowed number.
+        most: usize,
+        /// Number found.
+        found: usize,
+    },
+    /// The node itself refuses it.
+    #[error("{0}")]
+    Refused(String),
     /// Contradicts another parameter.
     #[error("alarm_level {alarm} must not be above suspect_level {suspect}")]
     Levels {
@@ -157,6 +176,9 @@ pub enum ParameterError {
         suspect: f64,
     },
 }
+
+/// Longest text, as long as a path may be.
+const MAX_TEXT_BYTES: usize = 4096;
 
 const fn row(name: &'static str, when: When, kind: Kind, description: &'static str) -> Parameter {
     Parameter { name, kind, when, per_camera: false, description }
@@ -343,7 +365,7 @@ pub const PARAMETERS: &[Parameter] = &[
     ),
     row(
         "use_sim_time",
-        When::Start,
+        When::Live,
         Kind::Bool { default: false },
         "Take the node's time from /clock, as for replayed bags.",
     ),
@@ -397,6 +419,7 @@ impl Kind {
             (Self::Integer { min, max, .. }, Value::Integer(value)) => (min..=max).contains(&value),
             (Self::Double { min, max, .. }, Value::Double(value)) => (min..=max).contains(&value),
             (Self::Choice { allowed, .. }, Value::Text(value)) => allowed.contains(&value.as_str()),
+            (Self::Text { .. }, Value::Text(text)) => return wrong_name(name, check_text(text)),
             (Self::Topic { optional: true, .. }, Value::Text(topic)) if topic.is_empty() => true,
             (Self::Topic { .. }, Value::Text(topic)) => return wrong_name(name, names::check_topic(topic)),
             (Self::Cameras { .. }, Value::TextArray(cameras)) => {
@@ -425,6 +448,15 @@ impl Kind {
     }
 }
 
+/// Paths are this long at most, and C strings hold no NUL.
+fn check_text(text: &str) -> Result<(), String> {
+    if text.contains('\0') {
+        return Err("a text must not contain NUL".to_owned());
+    }
+    let length = text.len();
+    if length > MAX_TEXT_BYTES { Err(format!("{length} bytes, {MAX_TEXT_BYTES} are allowed")) } else { Ok(()) }
+}
+
 fn wrong_name(parameter: &str, checked: Result<(), String>) -> Option<ParameterError> {
     checked.err().map(|reason| ParameterError::Name { name: parameter.to_owned(), reason })
 }
@@ -435,7 +467,7 @@ impl Parameter {
     /// # Errors
     /// [`ParameterError::Unknown`].
     pub fn find(name: &str) -> Result<&'static Self, ParameterError> {
-        PARAMETERS.iter().find(|row| row.name == name).ok_or_else(|| ParameterError::Unknown(name.to_owned()))
+        PARAMETERS.iter().find(|row| row.name == name).ok_or_else(|| ParameterError::Unknown(cut(name)))
     }
 
     /// Checks type and range of a value, after adapting what YAML misread.
@@ -452,11 +484,20 @@ impl Parameter {
     /// [`ParameterError`] with what is allowed.
     pub fn check_as(&self, name: &str, value: Value) -> Result<Value, ParameterError> {
         let value = self.kind.adapt(value);
-        if !self.kind.is_type_of(&value) {
-            let expected = self.kind.type_name();
-            return Err(ParameterError::Type { name: name.to_owned(), expected, actual: value.to_string() });
-        }
+        self.check_type(name, &value)?;
         self.kind.refusal(name, &value).map_or(Ok(value), Err)
+    }
+
+    /// Checks that a value has the type of the row as it is.
+    ///
+    /// # Errors
+    /// [`ParameterError::Type`].
+    pub fn check_type(&self, name: &str, value: &Value) -> Result<(), ParameterError> {
+        if self.kind.is_type_of(value) {
+            return Ok(());
+        }
+        let expected = self.kind.type_name();
+        Err(ParameterError::Type { name: cut(name), expected, actual: value.to_string() })
     }
 }
 
@@ -466,8 +507,8 @@ impl std::fmt::Display for Value {
             Self::Bool(value) => write!(f, "{value}"),
             Self::Integer(value) => write!(f, "{value}"),
             Self::Double(value) => write!(f, "{value:?}"),
-            Self::Text(value) => write!(f, "`{value}`"),
-            Self::TextArray(texts) => write!(f, "[{}]", texts.join(", ")),
+            Self::Text(value) => write!(f, "`{}`", cut(value)),
+            Self::TextArray(texts) => write!(f, "[{}]", cut(&texts.join(", "))),
             Self::Other(type_name) => write!(f, "{type_name}"),
         }
     }
@@ -514,6 +555,16 @@ mod tests {
         assert!(check("viewer", Value::Bool(true)).is_err());
         assert_eq!(check("regions_timeout_secs", Value::Integer(1)), Ok(Value::Double(1.0)));
         assert_eq!(check("model", Value::Integer(7)), Ok(Value::Text("7".into())));
+    }
+
+    #[test]
+    fn texts_are_bounded() {
+        assert!(check("model", Value::Text("a".repeat(4096))).is_ok());
+        let error = check("model", Value::Text("a".repeat(4097))).unwrap_err().to_string();
+        assert_eq!(error, "parameter `model`: 4097 bytes, 4096 are allowed");
+        assert!(check("model", Value::Text("a\0b".into())).unwrap_err().to_string().contains("NUL"));
+        let error = check("viewer", Value::Text("a".repeat(1000))).unwrap_err().to_string();
+        assert!(error.len() < 250, "{error}");
     }
 
     #[test]
