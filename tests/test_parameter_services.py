@@ -167,7 +167,7 @@ class WithNode(unittest.TestCase):
     @classmethod
     def tearDownClass(cls):
         cls.client.close()
-        cls.process.kill()
+        cls.process.end()
 
     def assert_refused(self, result, *words):
         self.assertFalse(result.successful)
@@ -394,7 +394,10 @@ for start in range(0, int(sys.argv[2]), 4):
 class DyingClients(WithNode):
     def test_clients_that_die_in_the_middle_of_a_call_do_no_harm(self):
         command = [sys.executable, "-c", DYING, f"{self.target}/set_parameters", "40"]
-        dying = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+        # Over UDP: whoever is killed leaves its shared memory behind, and with the profile that is 128 MiB each.
+        environment = {**os.environ, "FASTDDS_BUILTIN_TRANSPORTS": "UDPv4"}
+        environment.pop("FASTRTPS_DEFAULT_PROFILES_FILE", None)
+        dying = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment)
         self.addCleanup(dying.kill)
         value = 1
         while dying.poll() is None:
@@ -431,7 +434,7 @@ class Files(unittest.TestCase):
             path.write_text(text)
             given += ["--params-file", str(path)]
         process = NodeProcess(arguments=[*given, *arguments], **parameters)
-        self.addCleanup(process.kill)
+        self.addCleanup(process.end)
         client = ParameterClient(target)
         self.addCleanup(client.close)
         client.list()
