@@ -22,11 +22,13 @@ PACKAGE = "activation_monitor"
 PARAMETERS = {
     "model": "Folder of the model (model.pt and model.json); required.",
     "monitor": "Monitor file fitted on that model; empty: classify only, every verdict is UNKNOWN.",
-    "image_topic": "Topic of the camera images, remappable.",
+    "image_topic": "Topic of the camera images, remappable; with several cameras <camera>/<image_topic>.",
     "image_transport": (
         "raw: sensor_msgs/Image; compressed: sensor_msgs/CompressedImage (JPEG or PNG) on exactly image_topic."
     ),
-    "regions_topic": "Topic of regions to judge one by one; empty: judge the whole image.",
+    "regions_topic": (
+        "Topic of regions to judge one by one; empty: judge the whole image; with several cameras <camera>/<regions_topic>."
+    ),
     "device": "Where the model runs: auto, cpu or cuda:N; auto takes the first GPU there is.",
     "viewer": "Live view in rerun: save to a file, serve to viewers, or connect to a running viewer.",
     "use_sim_time": "Take the node's time from /clock, as for replayed bags.",

@@ -10,7 +10,9 @@ import unittest
 from pathlib import Path
 
 import rclpy
-from node_client import START_SECS, NodeProcess
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from node_client import MODEL, START_SECS, NodeProcess
 from rcl_interfaces.msg import Parameter, ParameterEvent, ParameterType, ParameterValue
 from rcl_interfaces.srv import (
     DescribeParameters,
@@ -152,15 +154,20 @@ class WithNode(unittest.TestCase):
         cls.client = ParameterClient(cls.target)
         try:
             cls.client.list()
+            if cls.parameters.get("autostart", True):
+                assert cls.client.spin_until(cls.is_active, START_SECS), cls.process.log()
         except BaseException:
-            print(cls.process.log())
             cls.tearDownClass()
             raise
 
     @classmethod
+    def is_active(cls):
+        return "listening to " in cls.process.log()
+
+    @classmethod
     def tearDownClass(cls):
         cls.client.close()
-        cls.process.kill()
+        cls.process.end()
 
     def assert_refused(self, result, *words):
         self.assertFalse(result.successful)
@@ -325,6 +332,41 @@ class RandomSets(WithNode):
         self.assertEqual(cameras, ["front", "rear"])
 
 
+class Idle(WithNode):
+    """While the node is unconfigured or inactive, more can be changed."""
+
+    parameters = {"autostart": False, "model": "/nowhere", "side.bit_depth": 9}
+
+    def transition(self, number):
+        request = ChangeState.Request(transition=Transition(id=number))
+        self.assertTrue(self.client.call(ChangeState, "change_state", request, timeout_secs=START_SECS).success)
+
+    def test_what_configure_reads_can_be_set_until_the_node_is_active(self):
+        own = {f"side.{name}" for name, row in table().items() if row["per_camera"]}
+        self.client.spin_until(lambda: False, 0.5)
+        self.client.events.clear()
+        results = self.client.set(("model", str(MODEL)), ("cameras", ["side"]), ("side.image_topic", "/side/image"))
+        self.assertEqual([result.reason for result in results], ["", "", ""])
+        self.assertTrue(self.client.spin_until(lambda: self.client.events))
+        (event,) = self.client.events
+        self.assertEqual({parameter.name for parameter in event.new_parameters}, own)
+        self.assertEqual({parameter.name for parameter in event.changed_parameters}, {"model", "cameras"})
+        self.assertEqual(self.client.get("side.bit_depth", "side.image_topic"), [9, "/side/image"])
+        self.assert_refused(self.client.set(("autostart", True))[0], "restart the node")
+
+        self.transition(Transition.TRANSITION_CONFIGURE)
+        self.assertTrue(self.client.set(("viewer_port", 9877))[0].successful)
+        self.transition(Transition.TRANSITION_ACTIVATE)
+        self.assertTrue(self.client.spin_until(lambda: self.client.node.count_subscribers("/side/image")))
+        self.assert_refused(self.client.set(("viewer_port", 9876))[0], "deactivate the node")
+
+        self.transition(Transition.TRANSITION_DEACTIVATE)
+        self.client.events.clear()
+        self.assertTrue(self.client.set(("cameras", []))[0].successful)
+        self.assertTrue(self.client.spin_until(lambda: self.client.events))
+        self.assertEqual({parameter.name for parameter in self.client.events[0].deleted_parameters}, own)
+
+
 # Clients that ask a service and are killed before the answer can come, four at a time. They are forked, as importing takes
 # longer than asking.
 DYING = """
@@ -352,7 +394,10 @@ for start in range(0, int(sys.argv[2]), 4):
 class DyingClients(WithNode):
     def test_clients_that_die_in_the_middle_of_a_call_do_no_harm(self):
         command = [sys.executable, "-c", DYING, f"{self.target}/set_parameters", "40"]
-        dying = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+        # Over UDP: whoever is killed leaves its shared memory behind, and with the profile that is 128 MiB each.
+        environment = {**os.environ, "FASTDDS_BUILTIN_TRANSPORTS": "UDPv4"}
+        environment.pop("FASTRTPS_DEFAULT_PROFILES_FILE", None)
+        dying = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment)
         self.addCleanup(dying.kill)
         value = 1
         while dying.poll() is None:
@@ -389,7 +434,7 @@ class Files(unittest.TestCase):
             path.write_text(text)
             given += ["--params-file", str(path)]
         process = NodeProcess(arguments=[*given, *arguments], **parameters)
-        self.addCleanup(process.kill)
+        self.addCleanup(process.end)
         client = ParameterClient(target)
         self.addCleanup(client.close)
         client.list()
@@ -489,6 +534,7 @@ front:
         self.assertEqual(client.get(f"{base}.depth"), [7])
         self.assertTrue(client.describe(f"{base}.depth")[0].read_only)
         for name in (f"{base}.lifespan", "qos_overrides./camra.subscription.depth"):
+            client.spin_until(lambda name=name: f"`{name}` is not applied" in process.log())
             self.assertIn(f"`{name}` is not applied", process.log())
 
 

@@ -145,6 +145,8 @@ pub fn apply(given: Vec<(String, Value)>, settings: &mut Settings) -> Result<Vec
             Err(ParameterError::Unknown(name)) => {
                 unused.push(format!("there is no parameter `{name}`, it is ignored; `monitor_node --help` lists them"));
             }
+            // Whatever another node calls so need not be allowed here.
+            Err(error) if settings.is_without_camera(&name) => unused.push(error.to_string()),
             Err(error) => return Err(error),
         }
     }
@@ -189,11 +191,12 @@ fn put(values: &mut Vec<(String, Value)>, name: &str, value: Value) {
 }
 
 fn read_file(path: &str) -> Result<Vec<Section>, OverrideError> {
-    let read = std::fs::read_to_string(path);
-    let text = read.map_err(|reason| OverrideError::File { path: path.to_owned(), reason })?;
+    let bytes = std::fs::read(path).map_err(|reason| OverrideError::File { path: path.to_owned(), reason })?;
+    let text = String::from_utf8_lossy(&bytes);
+    let text = text.trim_start_matches('\u{feff}');
     let form = |reason| OverrideError::Form { origin: format!("the params file {path}"), reason };
     let mut sections = Vec::new();
-    let document = Document::new(&text).tree().map_err(form)?;
+    let document = Document::new(text).tree().map_err(form)?;
     collect_sections(document.unwrap_or(Tree::Map(Vec::new())), "", &mut sections).map_err(form)?;
     Ok(sections)
 }
@@ -519,6 +522,16 @@ mod tests {
     }
 
     #[test]
+    fn files_need_not_be_clean_utf8() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("params.yaml");
+        std::fs::write(&path, b"\xef\xbb\xbf/**: {ros__parameters: {model: \"\xff\", top_k: 5}}").unwrap();
+        let sections = read_file(path.to_str().unwrap()).unwrap();
+        assert_eq!(sections[0].nodes, "/**");
+        assert_eq!(sections[0].values[1], ("top_k".to_owned(), Value::Integer(5)));
+    }
+
+    #[test]
     fn empty_files_and_sections_give_nothing() {
         for text in ["", "# nothing\n", "---\n", "/**:\n  ros__parameters:\n", "/**: {ros__parameters: {}}"] {
             assert_eq!(overrides(&[text], "").of_node("/monitor"), [], "{text}");
@@ -552,12 +565,18 @@ mod tests {
             ("qos_overrides./image.subscription.lifespan", Value::Integer(1)),
             ("front.bit_depth", Value::Integer(12)),
             ("rear.bit_depth", Value::Integer(12)),
+            ("detector.bit_depth", Value::Text("any".into())),
             ("cameras", Value::TextArray(vec!["front".into()])),
         ])
         .unwrap();
         assert_eq!((settings.text("model"), settings.text("viewer")), ("/m", "off"));
         assert_eq!(settings.get("front.bit_depth"), Some(Value::Integer(12)));
-        let words = ["no parameter `alarm_levl`", "subscription.lifespan` is not applied", "`rear.bit_depth`"];
+        let words = [
+            "no parameter `alarm_levl`",
+            "subscription.lifespan` is not applied",
+            "`detector.bit_depth` must be an integer",
+            "`rear.bit_depth` is for a camera",
+        ];
         assert_eq!(unused.len(), words.len(), "{unused:?}");
         for (sentence, word) in unused.iter().zip(words) {
             assert!(sentence.contains(word), "{sentence}");

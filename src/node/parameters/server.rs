@@ -99,10 +99,7 @@ impl ParameterServer {
 
     /// Brings what changed to the log, to `/parameter_events` and to the clock.
     fn tell(&mut self, node: &mut r2r::Node) {
-        let settings = self.settings.read();
-        if self.told.as_ref() == Some(&settings) {
-            return;
-        }
+        let Some(settings) = self.settings.other_than(self.told.as_ref()) else { return };
         let difference = store::difference(self.told.as_ref(), &settings);
         for (name, value) in &difference.changed {
             tracing::info!("parameter {name} is now {value}");
@@ -130,6 +127,12 @@ fn follow_time(node: &mut r2r::Node, simulated: bool) -> r2r::Result<()> {
 impl Shared {
     fn read(&self) -> Settings {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A copy, unless they are as `known`.
+    fn other_than(&self, known: Option<&Settings>) -> Option<Settings> {
+        let settings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (known != Some(&*settings)).then(|| settings.clone())
     }
 
     /// Works on a copy, so that nobody waits for the rules and nobody sees half of a change. Nothing else changes the

@@ -260,6 +260,12 @@ impl Settings {
         }
     }
 
+    /// Whether `name` is a parameter of a camera that is not in the parameter `cameras`.
+    #[must_use]
+    pub fn is_without_camera(&self, name: &str) -> bool {
+        matches!(place(name), Ok(Place::OfCamera(_, camera)) if !self.named_cameras().contains(&camera))
+    }
+
     /// Names of values for cameras that are not in the parameter `cameras`.
     #[must_use]
     pub fn without_camera(&self) -> Vec<String> {
