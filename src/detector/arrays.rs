@@ -1,5 +1,6 @@
 //! Matrices of fitted numbers and the inner loops of the scores.
 
+use crate::simd::{Kernel, Loop};
 use crate::storage::{Slab, StorageError, TensorReader, TensorWriter};
 
 /// A row-major matrix that may lie in a mapped file.
@@ -19,6 +20,11 @@ impl Matrix {
     /// Number of rows.
     pub fn rows(&self) -> usize {
         self.values.len() / self.columns
+    }
+
+    /// Number of columns.
+    pub fn columns(&self) -> usize {
+        self.columns
     }
 
     /// Row `index`. Panics when there is no such row.
@@ -54,7 +60,8 @@ pub fn load_classes(tensors: &TensorReader<'_>, count: usize, classes: usize) ->
     Ok(labels)
 }
 
-const LANES: usize = 8;
+/// Numbers that are added side by side.
+pub const LANES: usize = 8;
 
 /// Sum over `a[i] · b[i]`, in a fixed order that the compiler can vectorise.
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
@@ -66,6 +73,51 @@ pub fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
     sum_lanes(a, b, |a, b| (a - b) * (a - b))
 }
 
+impl Matrix {
+    /// [`dot`] of every row with `x`.
+    pub fn dots(&self, x: &[f32]) -> Vec<f32> {
+        self.sums((0..self.rows()).map(|row| (row, self.columns)), x, |a, b| a * b)
+    }
+
+    /// [`dot`] of every row of a lower triangular matrix with `x`: what is above the diagonal is not read.
+    pub fn triangular_dots(&self, x: &[f32]) -> Vec<f32> {
+        self.sums((0..self.rows()).map(|row| (row, row + 1)), x, |a, b| a * b)
+    }
+
+    /// [`squared_distance`] of the given rows from `x`.
+    pub fn squared_distances(&self, rows: impl Iterator<Item = usize>, x: &[f32]) -> Vec<f32> {
+        self.sums(rows.map(|row| (row, self.columns)), x, |a, b| (a - b) * (a - b))
+    }
+
+    /// A sum of terms for each of some rows, over its first so many columns.
+    fn sums(&self, rows: impl Iterator<Item = (usize, usize)>, x: &[f32], term: impl Fn(f32, f32) -> f32) -> Vec<f32> {
+        Kernel::fastest().run(Sums { values: &self.values, columns: self.columns, rows, x, term })
+    }
+}
+
+struct Sums<'a, R, T> {
+    values: &'a [f32],
+    columns: usize,
+    rows: R,
+    x: &'a [f32],
+    term: T,
+}
+
+impl<R: Iterator<Item = (usize, usize)>, T: Fn(f32, f32) -> f32> Loop for Sums<'_, R, T> {
+    type Output = Vec<f32>;
+
+    #[inline(always)]
+    fn run(self) -> Vec<f32> {
+        let mut sums = Vec::with_capacity(self.rows.size_hint().0);
+        for (row, length) in self.rows {
+            let row = &self.values[row * self.columns..][..length];
+            sums.push(sum_lanes(&self.x[..length], row, &self.term));
+        }
+        sums
+    }
+}
+
+#[inline(always)]
 fn sum_lanes(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
     let (a_blocks, a_rest) = a.as_chunks::<LANES>();
     let (b_blocks, b_rest) = b.as_chunks::<LANES>();
@@ -95,6 +147,21 @@ mod tests {
             let distance: f64 = pairs().map(|(a, b)| (a - b).powi(2)).sum();
             assert_relative_eq!(f64::from(dot(&a, &b)), product, epsilon = 1e-2, max_relative = 1e-4);
             assert_relative_eq!(f64::from(squared_distance(&a, &b)), distance, epsilon = 1e-2, max_relative = 1e-4);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_instruction_set_gives_the_same_bits(x in prop::collection::vec(-9f32..9.0, 1..70), seed in 0usize..99) {
+            let rows = x.len();
+            let values = (0..rows * rows).map(|index| ((index * 31 + seed) % 97) as f32 / 7.0 - 6.0).collect();
+            let matrix = Matrix::new(rows, values);
+            let all = || matrix.iter().enumerate();
+            prop_assert_eq!(matrix.dots(&x), all().map(|(_, row)| dot(row, &x)).collect::<Vec<_>>());
+            let triangle = all().map(|(index, row)| dot(&row[..=index], &x[..=index]));
+            prop_assert_eq!(matrix.triangular_dots(&x), triangle.collect::<Vec<_>>());
+            let some = all().step_by(3).map(|(_, row)| squared_distance(row, &x));
+            prop_assert_eq!(matrix.squared_distances((0..rows).step_by(3), &x), some.collect::<Vec<_>>());
         }
     }
 

@@ -7,6 +7,7 @@
 
 mod arrays;
 mod box_distance;
+mod coarse;
 mod curve;
 mod decoy;
 mod energy;

@@ -2,7 +2,8 @@
 
 use sha2::{Digest, Sha256};
 
-use super::arrays::{Matrix, dot, load_classes, squared_distance};
+use super::arrays::{Matrix, load_classes};
+use super::coarse::CoarseRows;
 use super::statistics::unit;
 use super::{FitInput, Part, Place};
 use crate::storage::{Slab, StorageError, TensorReader, TensorWriter};
@@ -41,6 +42,7 @@ pub struct Neighbours {
     rows: Matrix,
     /// `N`.
     classes: Slab<u32>,
+    coarse: CoarseRows,
 }
 
 impl Neighbours {
@@ -49,7 +51,11 @@ impl Neighbours {
         let z = input.bank.penultimate();
         let units = rows.iter().flat_map(|&row| unit(&z.row(row).to_owned())).collect();
         let classes: Vec<u32> = rows.iter().map(|&row| input.bank.labels()[row] as u32).collect();
-        Self { rows: Matrix::new(z.ncols(), units), classes: classes.into() }
+        Self::new(Matrix::new(z.ncols(), units), classes.into())
+    }
+
+    fn new(rows: Matrix, classes: Slab<u32>) -> Self {
+        Self { coarse: CoarseRows::of(&rows), rows, classes }
     }
 
     /// Number of images.
@@ -62,15 +68,18 @@ impl Neighbours {
         self.classes[index] as usize
     }
 
-    /// `‖ẑ − ẑ_i‖²` for every image i. It takes no longer than `2 − 2 ẑ·ẑ_i`, loses nothing where the two are close, and
-    /// is right for z = 0.
-    pub fn squared_distances(&self, unit: &[f32]) -> impl Iterator<Item = f32> {
-        self.rows.iter().map(move |row| squared_distance(unit, row))
+    /// The `k` images with the smallest `‖ẑ − ẑ_i‖²`, the nearest first, the first of equals. `‖ẑ − ẑ_i‖²` takes no longer
+    /// than `2 − 2 ẑ·ẑ_i`, loses nothing where the two are close, and is right for z = 0.
+    pub fn nearest(&self, unit: &[f32], k: usize) -> Vec<(usize, f32)> {
+        let candidates = self.coarse.candidates(unit, k);
+        let squares = self.rows.squared_distances(candidates.iter().copied(), unit);
+        let nearest = largest(squares.into_iter().map(|square| -square), k);
+        nearest.into_iter().map(|(index, negative)| (candidates[index], -negative)).collect()
     }
 
     /// `cos(ẑ, ẑ_i)` for every image i; 0 for z = 0.
-    pub fn cosines(&self, unit: &[f32]) -> impl Iterator<Item = f32> {
-        self.rows.iter().map(move |row| dot(unit, row))
+    pub fn cosines(&self, unit: &[f32]) -> Vec<f32> {
+        self.rows.dots(unit)
     }
 
     /// Per neuron j of layer `layer`, `(ẑ_j − ẑ_ij)²` with i = `index`; expected is ẑ_ij.
@@ -96,7 +105,7 @@ impl Neighbours {
             return Err(tensors.invalid("neighbours", "there is no image"));
         }
         let classes = load_classes(tensors, images, classes)?;
-        Ok(Self { rows: Matrix::load("neighbours", tensors, images, neurons)?, classes })
+        Ok(Self::new(Matrix::load("neighbours", tensors, images, neurons)?, classes))
     }
 }
 
@@ -120,7 +129,7 @@ mod tests {
         assert_eq!(choose(&input, 9), [2, 1, 0]);
         let neighbours = Neighbours::of(&input, &[1]);
         assert_eq!((neighbours.images(), neighbours.class(0), neighbours.rows.row(0)), (1, 0, [0.6, 0.8].as_slice()));
-        assert_eq!(neighbours.cosines(&[0.0, 1.0]).collect::<Vec<_>>(), [0.8]);
+        assert_eq!(neighbours.cosines(&[0.0, 1.0]), [0.8]);
     }
 
     #[test]

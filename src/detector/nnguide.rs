@@ -33,7 +33,8 @@ pub struct Nnguide {
 impl Nnguide {
     /// The `k` images with the largest `E_i cos(z, z_i)`, the largest first.
     fn guides(&self, unit: &[f32], k: usize) -> Vec<(usize, f32)> {
-        let similarities = self.bank.cosines(unit).zip(&*self.energies).map(|(cosine, energy)| energy * cosine);
+        let similarities =
+            self.bank.cosines(unit).into_iter().zip(&*self.energies).map(|(cosine, energy)| energy * cosine);
         largest(similarities, k)
     }
 
