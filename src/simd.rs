@@ -35,6 +35,20 @@ impl Kernel {
         Self::available().next().unwrap_or(Self::Baseline)
     }
 
+    /// The fastest with registers of at most 256 bits, which eight lanes of 32 bits fill. In wider ones the compiler puts
+    /// the lanes of several sums together, and takes longer.
+    pub fn fastest_of_256_bits() -> Self {
+        Self::available().find(|kernel| !kernel.is_wide()).unwrap_or(Self::Baseline)
+    }
+
+    fn is_wide(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => true,
+            _ => false,
+        }
+    }
+
     /// Runs a loop with these instructions.
     #[allow(unsafe_code)]
     pub fn run<L: Loop>(self, body: L) -> L::Output {

@@ -7,8 +7,20 @@ use crate::simd::{Kernel, Loop};
 /// Steps of a byte.
 const STEPS: f64 = u8::MAX as f64;
 
-/// Longest rows whose squared distances in steps fit into 32 bits.
-const MAX_COLUMNS: usize = (u32::MAX / (u8::MAX as u32 * u8::MAX as u32)) as usize;
+/// Codes of a query, which may lie outside of what the rows span.
+const QUERY_STEPS: std::ops::RangeInclusive<f64> = -768.0..=1023.0;
+
+/// Longest rows whose squared distances from a query fit into 32 bits.
+const MAX_COLUMNS: usize = (i32::MAX / (1023 * 1023)) as usize;
+
+/// Rows that vary less than this have no codes, whose unit would be too small for a number in single precision.
+const SMALLEST_STEP: f64 = 1e-30;
+
+/// Codes that are compared at a time. Rows are filled up to a whole number of blocks.
+const BLOCK: usize = 64;
+
+/// One block in so many is compared first. Rows that differ much in these need not be looked at further.
+const FIRST: usize = 4;
 
 /// More than the share that rounding adds to or takes from a distance.
 const ROUNDING: f64 = 1e-3;
@@ -16,86 +28,189 @@ const ROUNDING: f64 = 1e-3;
 /// The rows of a matrix with one byte per number, `low + step · code`, and how far they lie from the rows at most.
 ///
 /// By the triangle inequality the distance of two points is that of their codes, give or take what the codes are off. So
-/// the codes alone tell which rows cannot be among the nearest ones, and the exact distances of the few others give exactly
-/// what a search through all rows gives: Weber, Schek, Blott, *A Quantitative Analysis and Performance Study for
-/// Similarity-Search Methods in High-Dimensional Spaces*, VLDB 1998, §4 (the VA-file).
+/// the codes alone tell which rows cannot be near, and the exact distances of the few others give exactly what a search
+/// through all rows gives: Weber, Schek, Blott, *A Quantitative Analysis and Performance Study for Similarity-Search Methods
+/// in High-Dimensional Spaces*, VLDB 1998, §4 (the VA-file).
 #[derive(Debug, Clone, PartialEq)]
 pub struct CoarseRows {
     rows: usize,
-    /// `N×D`; empty where the rows are too long.
-    codes: Vec<u8>,
+    /// Number of blocks of a row that are compared first.
+    split: usize,
+    /// The first blocks of all rows. Rows that are too long or do not vary have no codes: nothing is known of their distances.
+    first: Vec<[u8; BLOCK]>,
+    /// The other blocks of all rows.
+    rest: Vec<[u8; BLOCK]>,
     low: f64,
     step: f64,
-    /// Largest distance of a row from its codes.
+    /// Largest distance of a row from its codes, in steps.
     error: f64,
 }
 
+/// A point, compared with the first columns of all rows.
+#[derive(Debug)]
+pub struct Query<'a> {
+    coarse: &'a CoarseRows,
+    blocks: Vec<[i16; BLOCK]>,
+    /// How far the codes of the point and of a row are off together, in steps.
+    off: f64,
+    /// `N`, squared distances over the first blocks, in steps.
+    squares: Vec<i32>,
+}
+
 impl CoarseRows {
-    /// The codes of all rows. Rows that are too long for them have none.
-    pub fn of(rows: &Matrix) -> Self {
-        let values = || rows.iter().flatten().map(|&value| f64::from(value));
+    /// The codes of all rows.
+    pub fn of(matrix: &Matrix) -> Self {
+        let values = || matrix.iter().flatten().map(|&value| f64::from(value));
         let (low, high) = values().fold((f64::MAX, f64::MIN), |(low, high), value| (low.min(value), high.max(value)));
-        let step = ((high - low) / STEPS).max(f64::MIN_POSITIVE);
-        let mut coarse = Self { rows: rows.rows(), codes: Vec::new(), low, step, error: 0.0 };
-        for row in rows.iter().filter(|row| row.len() <= MAX_COLUMNS) {
-            let (codes, error) = coarse.encoded(row);
-            coarse.codes.extend(codes);
+        let step = (high - low) / STEPS;
+        let (rows, split) = (matrix.rows(), matrix.columns().div_ceil(BLOCK).div_ceil(FIRST));
+        let mut coarse = Self { rows, split, first: Vec::new(), rest: Vec::new(), low, step, error: 0.0 };
+        if matrix.columns() > MAX_COLUMNS || step < SMALLEST_STEP {
+            return coarse;
+        }
+        for row in matrix.iter() {
+            let (blocks, error) = coarse.encoded(row);
+            let blocks: Vec<[u8; BLOCK]> = blocks.into_iter().map(|block| block.map(|code| code as u8)).collect();
+            let (first, rest) = blocks.split_at(split);
+            coarse.first.extend(first);
+            coarse.rest.extend(rest);
             coarse.error = coarse.error.max(error);
         }
         coarse
     }
 
-    /// Rising indices of rows among which are the `k` nearest to `x`.
-    pub fn candidates(&self, x: &[f32], k: usize) -> Vec<usize> {
-        if self.codes.is_empty() {
-            return (0..self.rows).collect();
+    /// Compares `x` with the first blocks of all rows.
+    pub fn query(&self, x: &[f32]) -> Query<'_> {
+        if self.first.is_empty() {
+            return Query { coarse: self, blocks: Vec::new(), off: 0.0, squares: Vec::new() };
         }
-        let (code, error) = self.encoded(x);
-        let squares = Kernel::fastest().run(CodeDistances { codes: &self.codes, code: &code });
-        let nearest = largest(squares.iter().map(|&square| -(square as f32)), k);
-        let farthest = nearest.last().map_or(0.0, |&(_, negative)| f64::from(-negative).sqrt());
-        // The k rows with the nearest codes lie within `farthest + off`, and those with codes beyond twice that do not.
-        let off = (self.error + error) / self.step;
-        let limit = ((farthest + 2.0 * off) * (1.0 + ROUNDING)).powi(2);
-        let squares = squares.into_iter().enumerate();
-        squares.filter(|&(_, square)| f64::from(square) <= limit).map(|(row, _)| row).collect()
+        let (blocks, error) = self.encoded(x);
+        let squares = Kernel::fastest().run(FirstDistances { rows: &self.first, query: &blocks[..self.split] });
+        Query { coarse: self, blocks, off: self.error + error, squares }
     }
 
-    /// The nearest codes, and how far they are from `x`.
-    fn encoded(&self, x: &[f32]) -> (Vec<u8>, f64) {
+    /// The nearest codes, and how far they are from `x`, in steps.
+    fn encoded(&self, x: &[f32]) -> (Vec<[i16; BLOCK]>, f64) {
         let per_step = self.step.recip();
-        // The conversion rounds towards zero, and keeps what is out of range within it.
-        let codes: Vec<u8> = x.iter().map(|&x| ((f64::from(x) - self.low) * per_step + 0.5) as u8).collect();
-        let differences =
-            x.iter().zip(&codes).map(|(&x, &code)| f64::from(x) - (self.low + self.step * f64::from(code)));
-        let error = differences.map(|difference| difference * difference).sum::<f64>().sqrt();
-        (codes, error)
+        let (mut blocks, mut error) = (vec![[0; BLOCK]; x.len().div_ceil(BLOCK)], 0.0);
+        for (code, &x) in blocks.as_flattened_mut().iter_mut().zip(x) {
+            let exact = (f64::from(x) - self.low) * per_step;
+            // The conversion rounds towards zero.
+            *code = (exact.clamp(*QUERY_STEPS.start(), *QUERY_STEPS.end()) + 1_000.5) as i16 - 1_000;
+            error += (exact - f64::from(*code)) * (exact - f64::from(*code));
+        }
+        (blocks, error.sqrt())
     }
 }
 
-/// Squared distance of one code from those of all rows, in steps.
-struct CodeDistances<'a> {
-    codes: &'a [u8],
-    code: &'a [u8],
+impl Query<'_> {
+    /// `k` rows that are likely to have the largest values, fewer when there are fewer; `value` is that of a row at about some
+    /// squared distance.
+    pub fn likely(&self, k: usize, value: impl Fn(usize, f32) -> f32) -> Vec<usize> {
+        if self.squares.is_empty() {
+            return (0..k.min(self.coarse.rows)).collect();
+        }
+        let scale = (self.coarse.step * self.coarse.step) as f32 * self.blocks.len() as f32 / self.coarse.split as f32;
+        let values = self.squares.iter().enumerate().map(|(row, &square)| value(row, scale * square as f32));
+        largest(&values.collect::<Vec<f32>>(), k).into_iter().map(|(row, _)| row).collect()
+    }
+
+    /// Rising indices of all rows that lie within their reach, and of some others.
+    pub fn within(&self, reach: &[f32]) -> Vec<usize> {
+        if self.squares.is_empty() {
+            return (0..self.coarse.rows).collect();
+        }
+        self.possible(reach).into_iter().map(|(row, _)| row).collect()
+    }
+
+    /// Rising indices of rows among which are the `k` nearest, which lie within `reach`.
+    pub fn nearest(&self, k: usize, reach: f32) -> Vec<usize> {
+        if self.squares.is_empty() {
+            return (0..self.coarse.rows).collect();
+        }
+        let possible = self.possible(&vec![reach; self.coarse.rows]);
+        let negative: Vec<f32> = possible.iter().map(|&(_, square)| -(square as f32)).collect();
+        let farthest = largest(&negative, k).last().map_or(0.0, |&(_, negative)| f64::from(-negative).sqrt());
+        // The k rows with the nearest codes lie within `farthest + off`, and those with codes beyond twice that do not.
+        let limit = ((farthest + 2.0 * self.off) * (1.0 + ROUNDING)).powi(2);
+        possible.into_iter().filter(|&(_, square)| f64::from(square) <= limit).map(|(row, _)| row).collect()
+    }
+
+    /// The rows that may lie within their reach, with the squared distances of their codes.
+    fn possible(&self, reach: &[f32]) -> Vec<(usize, i32)> {
+        let Self { coarse, blocks, off, squares } = self;
+        let (rest, query) = (&coarse.rest, &blocks[coarse.split..]);
+        let (per_step, off) = ((coarse.step.recip() * (1.0 + ROUNDING)) as f32, (off * (1.0 + ROUNDING)) as f32);
+        Kernel::fastest().run(Possible { rest, query, squares, reach, per_step, off })
+    }
 }
 
-impl Loop for CodeDistances<'_> {
-    type Output = Vec<u32>;
+/// Squared distances of codes from the first blocks of all rows.
+struct FirstDistances<'a> {
+    rows: &'a [[u8; BLOCK]],
+    query: &'a [[i16; BLOCK]],
+}
+
+impl Loop for FirstDistances<'_> {
+    type Output = Vec<i32>;
 
     #[inline(always)]
-    fn run(self) -> Vec<u32> {
-        let mut squares = Vec::with_capacity(self.codes.len() / self.code.len());
-        for row in self.codes.chunks_exact(self.code.len()) {
-            let mut sum = 0i32;
-            for (&a, &b) in row.iter().zip(self.code) {
-                // Processors multiply and add pairs of 16 bits at once.
-                let difference = i32::from(i16::from(a).wrapping_sub(i16::from(b)));
-                sum = sum.wrapping_add(difference.wrapping_mul(difference));
-            }
-            squares.push(sum as u32);
+    fn run(self) -> Vec<i32> {
+        let mut squares = Vec::with_capacity(self.rows.len() / self.query.len());
+        for row in self.rows.chunks_exact(self.query.len()) {
+            squares.push(squared_distance(row, self.query));
         }
         squares
     }
+}
+
+/// What [`Query::possible`] does.
+struct Possible<'a> {
+    rest: &'a [[u8; BLOCK]],
+    query: &'a [[i16; BLOCK]],
+    squares: &'a [i32],
+    reach: &'a [f32],
+    per_step: f32,
+    off: f32,
+}
+
+impl Loop for Possible<'_> {
+    type Output = Vec<(usize, i32)>;
+
+    #[inline(always)]
+    fn run(self) -> Vec<(usize, i32)> {
+        let mut limits: Vec<f32> = self.reach.to_vec();
+        for limit in &mut limits {
+            let steps = *limit * self.per_step + self.off;
+            *limit = steps * steps;
+        }
+        let mut rows = Vec::new();
+        for (row, &limit) in limits.iter().enumerate() {
+            let square = self.squares[row];
+            if square as f32 > limit {
+                continue;
+            }
+            let rest = &self.rest[row * self.query.len()..][..self.query.len()];
+            let square = square.wrapping_add(squared_distance(rest, self.query));
+            if square as f32 <= limit {
+                rows.push((row, square));
+            }
+        }
+        rows
+    }
+}
+
+#[inline(always)]
+fn squared_distance(row: &[[u8; BLOCK]], query: &[[i16; BLOCK]]) -> i32 {
+    let mut sum = 0i32;
+    for (row, query) in row.iter().zip(query) {
+        for at in 0..BLOCK {
+            // Processors multiply and add pairs of 16 bits at once.
+            let difference = i32::from(i16::from(row[at]).wrapping_sub(query[at]));
+            sum = sum.wrapping_add(difference.wrapping_mul(difference));
+        }
+    }
+    sum
 }
 
 #[cfg(test)]
@@ -103,74 +218,75 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::detector::arrays::squared_distance;
+    use crate::detector::arrays;
 
-    /// The k nearest rows by a search through all of them.
-    fn nearest(rows: &Matrix, x: &[f32], k: usize) -> Vec<(usize, f32)> {
-        largest(rows.iter().map(|row| -squared_distance(row, x)), k)
-    }
-
-    /// The same through the candidates.
-    fn nearest_candidates(rows: &Matrix, x: &[f32], k: usize) -> Vec<(usize, f32)> {
-        let candidates = CoarseRows::of(rows).candidates(x, k);
-        assert!(candidates.is_sorted());
-        let squares = rows.squared_distances(candidates.iter().copied(), x);
-        largest(squares.into_iter().map(|square| -square), k).into_iter().map(|(at, d)| (candidates[at], d)).collect()
+    /// Squared distances.
+    fn exact(rows: &Matrix, x: &[f32]) -> Vec<f32> {
+        rows.iter().map(|row| arrays::squared_distance(row, x)).collect()
     }
 
     #[test]
-    fn far_rows_are_no_candidates() {
+    fn far_rows_are_left_out() {
         // Rows at 0, 1, …, 255: one step each, no error.
         let rows = Matrix::new(1, (0..256u16).map(f32::from).collect());
         let coarse = CoarseRows::of(&rows);
         assert_eq!((coarse.step, coarse.error), (1.0, 0.0));
-        assert_eq!(coarse.candidates(&[100.0], 3), [99, 100, 101]);
-        // 0.25 beside its code: 99 could be as near as 101, which is the third.
-        assert_eq!(coarse.candidates(&[100.25], 3), [99, 100, 101]);
-        assert_eq!(coarse.candidates(&[100.25], 2), [99, 100, 101]);
-        assert_eq!(coarse.candidates(&[100.25], 1), [100]);
-        assert_eq!(coarse.candidates(&[300.0], 1).last(), Some(&255), "out of range");
-        assert_eq!(coarse.candidates(&[0.0], 1_000).len(), 256);
+        let within = |x: f32, reach: f32| coarse.query(&[x]).within(&[reach; 256]);
+        assert_eq!(within(100.0, 1.5), [99, 100, 101]);
+        // 0.25 beside its code: 99 could be as near as 101 is.
+        assert_eq!(within(100.25, 0.75), [99, 100, 101]);
+        assert_eq!(within(100.25, 0.5), [100]);
+        assert_eq!(within(300.0, 46.0), [254, 255]);
+        assert_eq!(within(9_000.0, 8_750.0).last(), Some(&255), "beyond all codes");
+        assert_eq!(within(-3.0, f32::INFINITY).len(), 256);
+        assert_eq!(coarse.query(&[100.25]).nearest(1, 9.0), [100]);
+        assert_eq!(coarse.query(&[100.25]).nearest(2, 9.0), [99, 100, 101]);
+        assert_eq!(coarse.query(&[100.25]).likely(3, |_, square| -square), [100, 99, 101]);
+        assert_eq!(coarse.query(&[100.25]).likely(2, |row, square| 2.0 * row as f32 - square), [101, 100]);
+        assert_eq!(coarse.query(&[-7.0]).likely(1_000, |_, square| -square).len(), 256);
     }
 
     #[test]
-    fn constant_rows_and_extreme_numbers_are_searched_in_full() {
-        for rows in [vec![0.0; 6], vec![1e-40; 6], vec![f32::MAX, f32::MIN, 0.0, 1.0, f32::MIN, f32::MAX]] {
-            let rows = Matrix::new(2, rows);
-            for x in [[0.0, 0.0], [1e-40, 1.0], [f32::MAX, f32::MIN], [3.0, 4.0]] {
-                assert_eq!(nearest_candidates(&rows, &x, 2), nearest(&rows, &x, 2), "{x:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn rows_that_are_too_long_are_all_candidates() {
+    fn rows_without_codes_are_all_possible() {
         let rows = Matrix::new(MAX_COLUMNS + 1, vec![0.5; 2 * (MAX_COLUMNS + 1)]);
-        assert_eq!(CoarseRows::of(&rows).candidates(&vec![0.5; MAX_COLUMNS + 1], 1), [0, 1]);
+        let coarse = CoarseRows::of(&rows);
+        let query = coarse.query(&vec![0.5; MAX_COLUMNS + 1]);
+        assert_eq!(
+            (query.nearest(1, 0.0), query.within(&[0.0; 2]), query.likely(1, |_, square| -square)),
+            (vec![0, 1], vec![0, 1], vec![0])
+        );
+        let constant = CoarseRows::of(&Matrix::new(2, vec![0.5; 6]));
+        assert_eq!(constant.query(&[0.5, 0.5]).within(&[0.0; 3]), [0, 1, 2]);
         let longest = Matrix::new(MAX_COLUMNS, [vec![0.0; MAX_COLUMNS], vec![1.0; MAX_COLUMNS]].concat());
-        assert_eq!(CoarseRows::of(&longest).candidates(&vec![1.0; MAX_COLUMNS], 1), [1], "the largest distance fits");
+        let coarse = CoarseRows::of(&longest);
+        assert_eq!(coarse.query(&vec![1.0; MAX_COLUMNS]).within(&[1.0; 2]), [1]);
+        assert_eq!(coarse.query(&vec![4.0; MAX_COLUMNS]).within(&[150.0; 2]), [1], "the largest distance fits");
     }
 
     proptest! {
         #[test]
-        fn the_nearest_are_those_of_a_full_search(
-            columns in 1usize..40,
-            count in 1usize..60,
+        fn what_is_within_reach_is_found(
+            columns in 1usize..300,
+            count in 1usize..30,
             seed in 0u64..1_000,
-            spread in prop::sample::select(vec![1e-6f32, 0.1, 1.0, 50.0]),
-            k in 1usize..8,
+            scale in prop::sample::select(vec![0.0f32, 1e-40, 1e-6, 0.1, 1.0, 1e3, 1e15]),
+            spread in prop::sample::select(vec![0.0f32, 1e-6, 0.1, 1.0, 50.0, 1e20]),
         ) {
             use rand::{Rng, SeedableRng};
             let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
-            // Some rows are equal, some differ by rounding.
-            let mut values: Vec<f32> = (0..count * columns).map(|_| random.random::<f32>()).collect();
-            for row in (columns..values.len()).step_by(3 * columns) {
-                values.copy_within(row - columns..row, row);
-                values[row] *= 1.0 + f32::EPSILON * (random.random_range(0..3) as f32);
-            }
+            let values = (0..count * columns).map(|_| scale * (random.random::<f32>() - 0.2)).collect();
             let rows = Matrix::new(columns, values);
-            let x: Vec<f32> = rows.row(count / 2).iter().map(|v| v + spread * (random.random::<f32>() - 0.5)).collect();
-            prop_assert_eq!(nearest_candidates(&rows, &x, k), nearest(&rows, &x, k));
+            let near = rows.row(count / 2).to_vec();
+            let x: Vec<f32> = near.iter().map(|v| v + scale * spread * (random.random::<f32>() - 0.5)).collect();
+            let squares = exact(&rows, &x);
+            let coarse = CoarseRows::of(&rows);
+            let query = coarse.query(&x);
+            let farthest: Vec<f32> = squares.iter().map(|square| square.sqrt()).collect();
+            prop_assert_eq!(query.within(&farthest).len(), count, "each is within its own distance");
+            let reach = farthest[count / 3];
+            let found = query.within(&vec![reach; count]);
+            prop_assert!(found.is_sorted());
+            prop_assert!((0..count).all(|row| farthest[row] > reach || found.contains(&row)));
         }
     }
 }

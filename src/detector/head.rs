@@ -50,6 +50,11 @@ impl LinearHead {
         self.bias.iter().map(|&bias| f64::from(bias)).collect()
     }
 
+    /// Weight of a neuron for a class.
+    pub fn weight(&self, class: usize, neuron: usize) -> f64 {
+        f64::from(self.weight.row(class)[neuron])
+    }
+
     /// `K` weights of a neuron.
     pub fn weights_of(&self, neuron: usize) -> impl Iterator<Item = f64> {
         self.weight.iter().map(move |weights| f64::from(weights[neuron]))

@@ -29,7 +29,7 @@ pub struct Mahalanobis {
 impl Mahalanobis {
     /// Row in `means` of the class nearest to Wẑ, and the squared distance to it.
     fn nearest(&self, white: &[f32]) -> (usize, f32) {
-        let distances = self.means.squared_distances(0..self.means.rows(), white).into_iter().enumerate();
+        let distances = self.means.all_squared_distances(white).into_iter().enumerate();
         distances.min_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or((0, f32::INFINITY))
     }
 

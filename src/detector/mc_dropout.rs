@@ -68,7 +68,7 @@ impl McDropout {
     fn new(penultimate: usize, head: LinearHead, rate: f32, masks: Slab<u64>) -> Self {
         let words = masks.len() / PASSES;
         let keeps = |pass, neuron| masks[pass * words + neuron / WORD_BITS] >> (neuron % WORD_BITS) & 1 == 1;
-        Self { penultimate, passes: Passes::new(&head, head.neurons(), keeps), head, rate, masks }
+        Self { penultimate, passes: Passes::new(&head, keeps), head, rate, masks }
     }
 }
 

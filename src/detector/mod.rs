@@ -10,6 +10,7 @@ mod box_distance;
 mod coarse;
 mod curve;
 mod decoy;
+mod elementary;
 mod energy;
 mod explanation;
 mod fdbd;

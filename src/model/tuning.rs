@@ -44,7 +44,7 @@ pub(super) fn tune<'a>(
         match trial.adopt(network, channels_last) {
             Ok(()) => return Ok(()),
             Err(error) => {
-                tracing::info!("a faster way to run the network (channels last: {channels_last}) fails: {error}")
+                tracing::info!("a faster way to run the network (channels last: {channels_last}) fails: {error}");
             }
         }
     }
