@@ -18,6 +18,7 @@ pub mod pattern;
 pub mod pipeline;
 pub mod queue;
 pub mod scenario;
+mod simd;
 pub mod storage;
 pub mod training;
 pub mod viewer;

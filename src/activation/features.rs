@@ -1,6 +1,6 @@
 //! One image reduced to what the detectors look at.
 
-use ndarray::{Array1, ArrayView3, Axis};
+use ndarray::{Array1, ArrayView3, Axis, Zip};
 use serde::{Deserialize, Serialize};
 
 use super::{LayerKind, LayerSpec};
@@ -44,10 +44,33 @@ impl LayerFeatures {
     /// Spatial mean and population variance of every channel of `C×H×W` maps.
     #[must_use]
     pub fn pooled(maps: ArrayView3<'_, f32>) -> Self {
-        let (mean, variance): (Vec<f32>, Vec<f32>) =
-            maps.axis_iter(Axis(0)).map(|map| mean_and_variance(map.iter().copied(), map.len())).unzip();
-        Self { mean: mean.into(), variance: Some(variance.into()) }
+        let (mean, variance) = match maps.strides()[0] {
+            1 => pooled_pixels(maps.permuted_axes([1, 2, 0])),
+            _ => pooled_planes(maps),
+        };
+        Self { mean, variance: Some(variance) }
     }
+}
+
+fn pooled_planes(maps: ArrayView3<'_, f32>) -> (Array1<f32>, Array1<f32>) {
+    let planes = maps.axis_iter(Axis(0)).map(|map| mean_and_variance(map.iter().copied(), map.len()));
+    let (mean, variance): (Vec<f32>, Vec<f32>) = planes.unzip();
+    (mean.into(), variance.into())
+}
+
+/// The same of `H×W×C` pixels: all channels side by side, but each in the same order and so with the same rounding.
+fn pooled_pixels(pixels: ArrayView3<'_, f32>) -> (Array1<f32>, Array1<f32>) {
+    let (height, width, channels) = pixels.dim();
+    let len = (height * width) as f32;
+    let (mut mean, mut variance) = (Array1::zeros(channels), Array1::zeros(channels));
+    pixels.rows().into_iter().for_each(|pixel| mean += &pixel);
+    mean /= len;
+    for pixel in pixels.rows() {
+        let squares = Zip::from(&mut variance).and(&pixel).and(&mean);
+        squares.for_each(|variance, value, mean| *variance += (value - mean) * (value - mean));
+    }
+    variance /= len;
+    (mean, variance)
 }
 
 fn mean_and_variance(values: impl Iterator<Item = f32> + Clone, len: usize) -> (f32, f32) {
@@ -114,6 +137,16 @@ mod tests {
         let pooled = LayerFeatures::pooled(array![[[1.0, 3.0], [1.0, 3.0]], [[5.0, 5.0], [5.0, 5.0]]].view());
         assert_eq!(pooled.mean, array![2.0, 5.0]);
         assert_eq!(pooled.variance, Some(array![1.0, 0.0]));
+    }
+
+    #[test]
+    fn the_order_in_memory_has_no_influence() {
+        let value = |(c, y, x)| ((c * 31 + y * 17 + x * 7) % 23) as f32 / 7.0 - 1.0;
+        let maps = ndarray::Array3::from_shape_fn((5, 4, 6), value);
+        let pixels = maps.view().permuted_axes([1, 2, 0]).as_standard_layout().into_owned();
+        let pixels = pixels.view().permuted_axes([2, 0, 1]);
+        assert_eq!((pixels.strides()[0], &pixels), (1, &maps.view()));
+        assert_eq!(LayerFeatures::pooled(pixels), LayerFeatures::pooled(maps.view()));
     }
 
     #[test]

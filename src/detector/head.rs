@@ -1,8 +1,9 @@
 //! The model's last layer, for detectors that compute logits from changed activations.
 
-use super::arrays::Matrix;
+use super::arrays::{LANES, Matrix};
 use super::{DetectorKind, FitError, FitInput};
 use crate::activation::{FeatureLayout, Head};
+use crate::simd::{Kernel, Loop};
 use crate::storage::{Slab, StorageError, TensorReader, TensorWriter};
 
 /// `f = Wz + b`, z the penultimate activations.
@@ -36,10 +37,12 @@ impl LinearHead {
 
     /// `K` logits of `D` activations.
     pub fn logits(&self, z: &[f64]) -> Vec<f64> {
-        let logits = self.weight.iter().zip(self.bias.iter()).map(|(weights, &bias)| {
-            f64::from(bias) + weights.iter().zip(z).map(|(&weight, z)| f64::from(weight) * z).sum::<f64>()
-        });
-        logits.collect()
+        Kernel::fastest().run(Logits { weight: &self.weight, bias: &self.bias, z })
+    }
+
+    /// `D`, the number of activations.
+    pub fn neurons(&self) -> usize {
+        self.weight.columns()
     }
 
     /// `K` biases: the logits of an image without activations.
@@ -47,21 +50,14 @@ impl LinearHead {
         self.bias.iter().map(|&bias| f64::from(bias)).collect()
     }
 
+    /// Weight of a neuron for a class.
+    pub fn weight(&self, class: usize, neuron: usize) -> f64 {
+        f64::from(self.weight.row(class)[neuron])
+    }
+
     /// `K` weights of a neuron.
     pub fn weights_of(&self, neuron: usize) -> impl Iterator<Item = f64> {
         self.weight.iter().map(move |weights| f64::from(weights[neuron]))
-    }
-
-    /// `D×K`: what every neuron adds to every logit, `z_j W_cj`.
-    pub fn terms(&self, z: &[f64]) -> Vec<f64> {
-        let classes = self.bias.len();
-        let mut terms = vec![0.0; z.len() * classes];
-        for (class, weights) in self.weight.iter().enumerate() {
-            for ((row, &weight), z) in terms.chunks_exact_mut(classes).zip(weights).zip(z) {
-                row[class] = f64::from(weight) * z;
-            }
-        }
-        terms
     }
 
     /// Writes what [`Self::load`] reads.
@@ -74,6 +70,34 @@ impl LinearHead {
     pub fn load(tensors: &TensorReader<'_>, layout: &FeatureLayout) -> Result<Self, StorageError> {
         let (classes, neurons) = (layout.classes, layout.layers[layout.penultimate].channels);
         Ok(Self { weight: Matrix::load("weight", tensors, classes, neurons)?, bias: tensors.get("bias", [classes])? })
+    }
+}
+
+struct Logits<'a> {
+    weight: &'a Matrix,
+    bias: &'a [f32],
+    z: &'a [f64],
+}
+
+impl Loop for Logits<'_> {
+    type Output = Vec<f64>;
+
+    #[inline(always)]
+    fn run(self) -> Vec<f64> {
+        let mut logits: Vec<f64> = self.bias.iter().map(|&bias| f64::from(bias)).collect();
+        let (blocks, rest) = self.z.as_chunks::<LANES>();
+        for (logit, weights) in logits.iter_mut().zip(self.weight.iter()) {
+            let (weight_blocks, weights_rest) = weights.as_chunks::<LANES>();
+            let mut lanes = [0.0; LANES];
+            for (weights, z) in weight_blocks.iter().zip(blocks) {
+                for lane in 0..LANES {
+                    lanes[lane] += f64::from(weights[lane]) * z[lane];
+                }
+            }
+            *logit += lanes.iter().sum::<f64>();
+            *logit += weights_rest.iter().zip(rest).map(|(&weight, z)| f64::from(weight) * z).sum::<f64>();
+        }
+        logits
     }
 }
 
@@ -91,7 +115,6 @@ mod tests {
             Head { weight: array![[1.0, 2.0], [0.0, -1.0], [4.0, 0.5]], bias: arr1(&[0.5, 0.0, -1.0]), dropout: 0.0 };
         let head = LinearHead::new(&head);
         assert_eq!(head.logits(&[3.0, 2.0]), [7.5, -2.0, 12.0]);
-        assert_eq!(head.terms(&[3.0, 2.0]), [3.0, 0.0, 12.0, 4.0, -2.0, 1.0]);
         assert_eq!(head.weights_of(1).collect::<Vec<_>>(), [2.0, -1.0, 0.5]);
         assert_eq!(head.biases(), [0.5, 0.0, -1.0]);
     }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::neighbours::{Neighbours, choose, largest};
+use super::neighbours::{Neighbours, choose};
 use super::statistics::unit;
 use super::{Detector, DetectorKind, Explanation, Fit, FitError, FitInput, NearestExample, Summary};
 use crate::activation::{FeatureLayout, Features};
@@ -33,8 +33,7 @@ impl Knn {
 
     /// The `k` nearest images and their distances, the nearest first.
     fn nearest(&self, unit: &[f32], k: usize) -> Vec<(usize, f32)> {
-        let nearest = largest(self.bank.squared_distances(unit).map(|distance| -distance), k);
-        nearest.into_iter().map(|(index, negative)| (index, (-negative).sqrt())).collect()
+        self.bank.nearest(unit, k).into_iter().map(|(index, square)| (index, square.sqrt())).collect()
     }
 }
 

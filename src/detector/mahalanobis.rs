@@ -3,7 +3,7 @@
 use ndarray::{Array1, Array2, Axis};
 use serde_json::json;
 
-use super::arrays::{Matrix, load_classes, squared_distance};
+use super::arrays::{Matrix, load_classes};
 use super::statistics::{unit, unit_rows};
 use super::whitening::Whitening;
 use super::{Detector, DetectorKind, Explanation, Fit, FitError, FitInput, NearestExample, Part, Place, Summary};
@@ -29,7 +29,7 @@ pub struct Mahalanobis {
 impl Mahalanobis {
     /// Row in `means` of the class nearest to Wẑ, and the squared distance to it.
     fn nearest(&self, white: &[f32]) -> (usize, f32) {
-        let distances = self.means.iter().map(|mean| squared_distance(white, mean)).enumerate();
+        let distances = self.means.all_squared_distances(white).into_iter().enumerate();
         distances.min_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or((0, f32::INFINITY))
     }
 

@@ -1,17 +1,23 @@
 //! Monte Carlo dropout through the head.
 
+mod passes;
+
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 
+use self::passes::Passes;
 use super::head::{LinearHead, head_of};
-use super::logits::{entropy, entropy_term, narrow, softmax, widen};
+use super::logits::{entropy, entropy_term, narrow};
 use super::{Detector, DetectorKind, Explanation, Fit, FitError, FitInput, MAX_PARTS, Part, Place, Summary};
 use crate::activation::{FeatureLayout, Features};
 use crate::storage::{Slab, StorageError, TensorReader, TensorWriter};
 
 /// T, the number of passes.
 const PASSES: usize = 32;
+
+/// Bits of a word of a mask.
+const WORD_BITS: usize = u64::BITS as usize;
 
 /// Seed of the masks.
 const SEED: u64 = 0;
@@ -31,6 +37,7 @@ pub struct McDropout {
     rate: f32,
     /// `T×⌈D/64⌉`: bit `j % 64` of word `j / 64` of a row tells whether the pass keeps neuron j.
     masks: Slab<u64>,
+    passes: Passes,
 }
 
 /// How uncertain the passes are, in nats.
@@ -48,38 +55,31 @@ impl McDropout {
     /// The same conditions as for [`Detector::score`].
     #[must_use]
     pub fn uncertainty(&self, features: &Features) -> Uncertainty {
-        Uncertainty::of(&self.passes(features))
+        Uncertainty::of(&self.softmax(features), features.logits.len())
     }
 
-    /// `T` softmax vectors.
-    fn passes(&self, features: &Features) -> Vec<Vec<f64>> {
+    /// `T×K`, the softmax of every pass.
+    fn softmax(&self, features: &Features) -> Vec<f64> {
         let scale = 1.0 / (1.0 - f64::from(self.rate));
-        let z: Vec<f64> = widen(&features.layers[self.penultimate].mean).iter().map(|z| z * scale).collect();
-        // A pass only adds up the kept rows of this matrix.
-        let terms = self.head.terms(&z);
-        let masks = self.masks.chunks_exact(words(z.len()));
-        masks.map(|mask| softmax(&sum_kept(mask, &terms, self.head.biases()))).collect()
+        let z: Vec<f64> = features.layers[self.penultimate].mean.iter().map(|&z| f64::from(z) * scale).collect();
+        self.passes.softmax(&z)
+    }
+
+    fn new(penultimate: usize, head: LinearHead, rate: f32, masks: Slab<u64>) -> Self {
+        let words = masks.len() / PASSES;
+        let keeps = |pass, neuron| masks[pass * words + neuron / WORD_BITS] >> (neuron % WORD_BITS) & 1 == 1;
+        Self { penultimate, passes: Passes::new(&head, keeps), head, rate, masks }
     }
 }
 
 impl Uncertainty {
-    fn of(passes: &[Vec<f64>]) -> Self {
-        let total = entropy(&mean(passes));
-        let within = passes.iter().map(|pass| entropy(pass)).sum::<f64>() / passes.len() as f64;
+    /// Of `T×K` softmax probabilities.
+    fn of(passes: &[f64], classes: usize) -> Self {
+        let total = entropy(&mean(passes, classes));
+        let within = passes.chunks_exact(classes).map(entropy).sum::<f64>() / PASSES as f64;
         // Rounding may take the difference out of its range.
         Self { entropy: narrow(total), mutual_information: narrow((total - within).clamp(0.0, total)) }
     }
-}
-
-/// `biases` plus the rows of the neurons that the mask keeps.
-fn sum_kept(mask: &[u64], terms: &[f64], biases: Vec<f64>) -> Vec<f64> {
-    let mut logits = biases;
-    let classes = logits.len();
-    for neuron in kept(mask) {
-        let row = &terms[neuron * classes..(neuron + 1) * classes];
-        logits.iter_mut().zip(row).for_each(|(logit, term)| *logit += term);
-    }
-    logits
 }
 
 /// Indices of the bits that are 1, rising.
@@ -89,14 +89,14 @@ fn kept(mask: &[u64]) -> impl Iterator<Item = usize> {
         std::iter::from_fn(move || {
             let bit = (rest != 0).then(|| rest.trailing_zeros() as usize)?;
             rest &= rest - 1;
-            Some(index * u64::BITS as usize + bit)
+            Some(index * WORD_BITS + bit)
         })
     })
 }
 
 /// Words of a mask.
 fn words(neurons: usize) -> usize {
-    neurons.div_ceil(u64::BITS as usize)
+    neurons.div_ceil(WORD_BITS)
 }
 
 /// Masks of all passes; every neuron is kept with probability `1 − rate`.
@@ -105,16 +105,17 @@ fn draw(neurons: usize, rate: f32) -> Vec<u64> {
     let mut masks = vec![0; PASSES * words(neurons)];
     for mask in masks.chunks_exact_mut(words(neurons)) {
         for neuron in (0..neurons).filter(|_| random.random::<f32>() >= rate) {
-            mask[neuron / u64::BITS as usize] |= 1 << (neuron % u64::BITS as usize);
+            mask[neuron / WORD_BITS] |= 1 << (neuron % WORD_BITS);
         }
     }
     masks
 }
 
-fn mean(passes: &[Vec<f64>]) -> Vec<f64> {
-    let mut mean = vec![0.0; passes[0].len()];
-    for pass in passes {
-        mean.iter_mut().zip(pass).for_each(|(mean, probability)| *mean += probability / passes.len() as f64);
+/// `K`, the mean of all passes.
+fn mean(passes: &[f64], classes: usize) -> Vec<f64> {
+    let mut mean = vec![0.0; classes];
+    for pass in passes.chunks_exact(classes) {
+        mean.iter_mut().zip(pass).for_each(|(mean, probability)| *mean += probability / PASSES as f64);
     }
     mean
 }
@@ -129,22 +130,22 @@ impl Detector for McDropout {
     }
 
     fn score(&self, features: &Features) -> f32 {
-        narrow(entropy(&mean(&self.passes(features))))
+        narrow(entropy(&mean(&self.softmax(features), features.logits.len())))
     }
 
     /// The classes with the largest `−p ln p` of the mean p of the passes, which add up to the score; values are p,
     /// expected is 1 for the predicted class and 0 for the others. Beside them the penultimate layer with the mutual
     /// information as value and contribution: the share of the score that comes from passes that disagree.
     fn explain(&self, features: &Features) -> Explanation {
-        let predicted = features.predicted_class();
-        let passes = self.passes(features);
-        let classes = mean(&passes).into_iter().enumerate().map(|(class, probability)| Part {
+        let (predicted, count) = (features.predicted_class(), features.logits.len());
+        let passes = self.softmax(features);
+        let classes = mean(&passes, count).into_iter().enumerate().map(|(class, probability)| Part {
             place: Place::Class(class),
             contribution: narrow(entropy_term(probability)),
             value: narrow(probability),
             expected: if class == predicted { 1.0 } else { 0.0 },
         });
-        let information = Uncertainty::of(&passes).mutual_information;
+        let information = Uncertainty::of(&passes, count).mutual_information;
         let layer = Part {
             place: Place::Layer(self.penultimate),
             contribution: information,
@@ -171,12 +172,8 @@ impl Fit for McDropout {
         let head = head_of(input).filter(|head| is_rate(head.dropout));
         let head =
             head.ok_or(FitError::Unsupported { detector: DetectorKind::McDropout, missing: "a head with dropout" })?;
-        Ok(Self {
-            penultimate: input.bank.layout().penultimate,
-            head: LinearHead::new(head),
-            rate: head.dropout,
-            masks: draw(head.weight.ncols(), head.dropout).into(),
-        })
+        let masks = draw(head.weight.ncols(), head.dropout).into();
+        Ok(Self::new(input.bank.layout().penultimate, LinearHead::new(head), head.dropout, masks))
     }
 
     fn load(tensors: &TensorReader<'_>, layout: &FeatureLayout) -> Result<Self, StorageError> {
@@ -190,7 +187,7 @@ impl Fit for McDropout {
         if masks.chunks_exact(words(neurons)).any(|mask| kept(mask).any(|neuron| neuron >= neurons)) {
             return Err(tensors.invalid("masks", format!("one keeps more than the {neurons} neurons")));
         }
-        Ok(Self { penultimate: layout.penultimate, head, rate, masks })
+        Ok(Self::new(layout.penultimate, head, rate, masks))
     }
 }
 
@@ -202,6 +199,7 @@ mod tests {
 
     use super::*;
     use crate::activation::Head;
+    use crate::detector::logits::{softmax, widen};
     use crate::detector::testing::{
         assert_finite_on_extremes, assert_survives_a_file, bank, linear_bank, saved, vector_image,
     };

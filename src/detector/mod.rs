@@ -7,8 +7,10 @@
 
 mod arrays;
 mod box_distance;
+mod coarse;
 mod curve;
 mod decoy;
+mod elementary;
 mod energy;
 mod explanation;
 mod fdbd;

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::logits::{energy, narrow};
-use super::neighbours::{Neighbours, choose, largest};
+use super::neighbours::{Neighbours, choose};
 use super::statistics::unit;
 use super::{Detector, DetectorKind, Explanation, Fit, FitError, FitInput, NearestExample, Part, Place, Summary};
 use crate::activation::{FeatureLayout, Features};
@@ -33,8 +33,7 @@ pub struct Nnguide {
 impl Nnguide {
     /// The `k` images with the largest `E_i cos(z, z_i)`, the largest first.
     fn guides(&self, unit: &[f32], k: usize) -> Vec<(usize, f32)> {
-        let similarities = self.bank.cosines(unit).zip(&*self.energies).map(|(cosine, energy)| energy * cosine);
-        largest(similarities, k)
+        self.bank.most_similar(unit, &self.energies, k)
     }
 
     /// How far the energy stays below what training images have, as a share of that.

@@ -62,7 +62,7 @@ impl Vim {
         let x: Array1<f32> = z.iter().zip(&*self.origin).map(|(z, origin)| z - origin).collect();
         let unit = unit(&x);
         let length = x.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
-        Residual { coordinates: self.complement.iter().map(|row| dot(row, &unit)).collect(), length }
+        Residual { coordinates: self.complement.all_dots(&unit), length }
     }
 
     /// r, neuron by neuron.

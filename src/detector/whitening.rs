@@ -34,7 +34,7 @@ impl Whitening {
 
     /// `W x`.
     pub fn apply(&self, x: &[f32]) -> Vec<f32> {
-        self.matrix.iter().enumerate().map(|(row, weights)| dot(&weights[..=row], &x[..=row])).collect()
+        self.matrix.triangular_dots(x)
     }
 
     /// `W x` of a vector in double precision, for fitting.

@@ -2,12 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use ndarray::{Array1, Array2, Array4, ArrayView4};
+use ndarray::{Array1, Array4, ArrayView4, s};
 use sha2::{Digest, Sha256};
-use tch::{CModule, Device, IValue, Kind, Tensor};
+use tch::Device;
 
-use super::{DeviceChoice, Manifest, ManifestError, device};
-use crate::activation::{Activations, FeatureLayout, Head, LayerActivation, LayerKind, LayerSpec};
+use super::failure::{self, guarded};
+use super::network::Network;
+use super::outputs::{activations, matrix, values};
+use super::tuning::tune;
+use super::{DeviceChoice, InputSpec, Manifest, ManifestError, device};
+use crate::activation::{Activations, FeatureLayout, Head, LayerSpec};
 
 /// Largest difference between the logits and `weight · z + bias` that rounding explains, relative to the logits.
 const HEAD_TOLERANCE: f32 = 1e-3;
@@ -33,7 +37,7 @@ pub enum ModelError {
     Load {
         /// Path of the weights.
         path: PathBuf,
-        /// First line of libtorch's message.
+        /// What libtorch says.
         reason: String,
     },
     /// The requested GPU does not exist.
@@ -66,8 +70,7 @@ pub enum ModelError {
 #[derive(Debug)]
 pub struct Classifier {
     manifest: Manifest,
-    module: CModule,
-    device: Device,
+    network: Network,
     layout: FeatureLayout,
     head: Option<Head>,
     sha256: String,
@@ -75,24 +78,46 @@ pub struct Classifier {
 
 impl Classifier {
     /// Loads `model.pt` and `model.json` from `folder` onto a device, checks one against the other with a first
-    /// forward pass, and warms the model up.
+    /// forward pass, finds out how the network runs fastest on this machine, and warms it up.
     ///
     /// # Errors
     /// [`ModelError`] when a file is missing or broken, the device does not exist, or the network contradicts the
     /// manifest (number of classes, layers and their kinds, head).
     pub fn load(folder: &Path, device: &DeviceChoice) -> Result<Self, ModelError> {
+        guarded(|| {
+            let mut classifier = Self::read(folder, *device)?;
+            let images = probe_images(&classifier.manifest);
+            tune(&mut classifier.network, &classifier.manifest, images.view())?;
+            tracing::debug!("{:?}", classifier.network.execution());
+            classifier.warm_up()?;
+            Ok(classifier)
+        })
+    }
+
+    /// The same, but the network is run as libtorch does it on its own, to compare with.
+    ///
+    /// # Errors
+    /// As for [`Classifier::load`].
+    pub fn load_plain(folder: &Path, device: &DeviceChoice) -> Result<Self, ModelError> {
+        guarded(|| {
+            let classifier = Self::read(folder, *device)?;
+            classifier.warm_up()?;
+            Ok(classifier)
+        })
+    }
+
+    fn read(folder: &Path, device: DeviceChoice) -> Result<Self, ModelError> {
         let manifest = Manifest::read(folder)?;
-        let device = device::resolve(*device)?;
+        let device = device::resolve(device)?;
         let path = folder.join("model.pt");
         let bytes = std::fs::read(&path).map_err(|source| ModelError::Read { path: path.clone(), source })?;
         let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        let mut module = CModule::load_data_on_device(&mut bytes.as_slice(), device)
-            .map_err(|error| ModelError::Load { path, reason: first_line(&error) })?;
-        module.set_eval();
-        let head = find_head(&module, &manifest)?;
+        let network = Network::load(&bytes, device)
+            .map_err(|error| ModelError::Load { path, reason: failure::message(&error) })?;
+        let head = find_head(&network, &manifest)?;
         let layout = FeatureLayout { classes: manifest.classes.len(), layers: Vec::new(), penultimate: 0 };
-        let mut classifier = Self { manifest, module, device, layout, head, sha256 };
-        classifier.probe()?;
+        let mut classifier = Self { manifest, network, layout, head, sha256 };
+        classifier.check()?;
         Ok(classifier)
     }
 
@@ -123,17 +148,19 @@ impl Classifier {
     /// Device the model runs on: `cpu` or `cuda:N`.
     #[must_use]
     pub fn device_name(&self) -> String {
-        match self.device {
+        match self.network.device() {
             Device::Cuda(index) => format!("cuda:{index}"),
             _ => "cpu".into(),
         }
     }
 
-    /// Runs the network on `N×3×H×W` images, RGB in 0..1.
+    /// Runs the network on `N×3×H×W` images, RGB in 0..1. They may lie in memory in any order; fastest are those of
+    /// `N×H×W×3` pixels with permuted axes.
     ///
     /// # Errors
     /// [`ModelError::Input`] for another size, [`ModelError::Forward`] when libtorch fails,
-    /// [`ModelError::Output`] when the network returns something else than the manifest says.
+    /// [`ModelError::Output`] when the network returns something else than the manifest says. The classifier can be used
+    /// further after all of them.
     pub fn forward(&self, images: ArrayView4<'_, f32>) -> Result<Activations, ModelError> {
         let (batch, channels, height, width) = images.dim();
         let input = &self.manifest.input;
@@ -141,62 +168,33 @@ impl Classifier {
             let actual = [batch, channels, height, width];
             return Err(ModelError::Input { actual, height: input.height, width: input.width });
         }
-        let images = images.as_standard_layout();
-        let shape = [batch, channels, height, width].map(|length| length as i64);
-        let values = images.as_slice().ok_or_else(|| ModelError::Forward("images are not contiguous".into()))?;
-        let tensor = Tensor::from_slice(values).view(shape).to_device(self.device);
-        // The optimising executor recompiles for every new batch size, which costs seconds in the middle of a drive.
-        // The switch holds for the calling thread only, so it is set here rather than once.
-        tch::jit::set_graph_executor_optimize(false);
-        let output = tch::no_grad(|| self.module.forward_is(&[IValue::Tensor(tensor)]))
-            .map_err(|error| ModelError::Forward(first_line(&error)))?;
-        self.activations(output, batch)
+        guarded(|| activations(&self.network.forward(images)?, &self.manifest))
     }
 
-    fn activations(&self, output: IValue, batch: usize) -> Result<Activations, ModelError> {
-        let IValue::Tuple(values) = output else {
-            return Err(ModelError::Output("forward returns no tuple (logits, layer_1, …)".into()));
-        };
-        let expected = 1 + self.manifest.layers.len();
-        if values.len() != expected {
-            return Err(ModelError::Output(format!("forward returns {} tensors, not {expected}", values.len())));
-        }
-        let mut tensors = values.into_iter().map(|value| match value {
-            IValue::Tensor(tensor) => Ok(tensor),
-            other => Err(ModelError::Output(format!("forward returns {other:?} among the tensors"))),
-        });
-        let logits = match tensors.next() {
-            Some(tensor) => vector("logits", &tensor?, batch)?,
-            None => return Err(ModelError::Output("forward returns nothing".into())),
-        };
-        let layers = tensors.zip(&self.manifest.layers).map(|(tensor, layer)| match layer.kind {
-            LayerKind::Vector => Ok(LayerActivation::Vector(vector(&layer.name, &tensor?, batch)?)),
-            LayerKind::Map => Ok(LayerActivation::Map(map(&layer.name, &tensor?, batch)?)),
-        });
-        Ok(Activations { logits, layers: layers.collect::<Result<_, ModelError>>()? })
-    }
-
-    /// First passes: learns the layout, checks it against the manifest and warms the model up.
-    fn probe(&mut self) -> Result<(), ModelError> {
-        let input = self.manifest.input;
-        let image = Array4::from_shape_fn((1, 3, input.height, input.width), |(_, channel, y, x)| {
-            ((channel * 7 + y * 3 + x * 5) % 17) as f32 / 16.0
-        });
-        let activations = self.forward(image.view())?;
+    /// First pass: learns the layout and checks it against the manifest.
+    fn check(&mut self) -> Result<(), ModelError> {
+        let activations = self.forward(probe_images(&self.manifest).slice(s![..1, .., .., ..]))?;
         let found = activations.logits.ncols();
         if found != self.manifest.classes.len() {
             let named = self.manifest.classes.len();
             return Err(ModelError::Output(format!("{found} logits, but {named} class names")));
         }
         self.layout = layout_of(&activations, &self.manifest);
-        if let Some(head) = &self.head {
-            check_head(head, &activations, self.layout.penultimate)?;
-        }
-        for _ in 1..WARM_UP_PASSES {
-            self.forward(image.view())?;
-        }
-        Ok(())
+        self.head.as_ref().map_or(Ok(()), |head| check_head(head, &activations, self.layout.penultimate))
     }
+
+    fn warm_up(&self) -> Result<(), ModelError> {
+        let images = probe_images(&self.manifest);
+        (0..WARM_UP_PASSES).try_for_each(|_| self.forward(images.slice(s![..1, .., .., ..])).map(|_| ()))
+    }
+}
+
+/// Two images that no operation can do without looking at.
+fn probe_images(manifest: &Manifest) -> Array4<f32> {
+    let InputSpec { width, height, .. } = manifest.input;
+    Array4::from_shape_fn((2, 3, height, width), |(image, channel, y, x)| {
+        ((image * 11 + channel * 7 + y * 3 + x * 5) % 17) as f32 / 16.0
+    })
 }
 
 fn layout_of(activations: &Activations, manifest: &Manifest) -> FeatureLayout {
@@ -212,9 +210,9 @@ fn layout_of(activations: &Activations, manifest: &Manifest) -> FeatureLayout {
     }
 }
 
-fn find_head(module: &CModule, manifest: &Manifest) -> Result<Option<Head>, ModelError> {
+fn find_head(network: &Network, manifest: &Manifest) -> Result<Option<Head>, ModelError> {
     let Some(spec) = &manifest.head else { return Ok(None) };
-    let parameters = module.named_parameters().map_err(|error| ModelError::Forward(first_line(&error)))?;
+    let parameters = network.parameters()?;
     let find = |name: &str| {
         parameters.iter().find(|(found, _)| found == name).map(|(_, tensor)| tensor).ok_or_else(|| {
             let known: Vec<&str> = parameters.iter().map(|(found, _)| found.as_str()).collect();
@@ -227,7 +225,7 @@ fn find_head(module: &CModule, manifest: &Manifest) -> Result<Option<Head>, Mode
     if bias.len() != classes {
         return Err(ModelError::Output(format!("the head bias has {} values for {classes} classes", bias.len())));
     }
-    Ok(Some(Head { weight: vector("head weight", weight, classes)?, bias, dropout: spec.dropout }))
+    Ok(Some(Head { weight: matrix("head weight", weight, classes)?, bias, dropout: spec.dropout }))
 }
 
 fn check_head(head: &Head, activations: &Activations, penultimate: usize) -> Result<(), ModelError> {
@@ -247,32 +245,5 @@ fn check_head(head: &Head, activations: &Activations, penultimate: usize) -> Res
     Ok(())
 }
 
-fn values(tensor: &Tensor) -> Result<Vec<f32>, ModelError> {
-    let tensor = tensor.to_device(Device::Cpu).to_kind(Kind::Float).contiguous().view(-1);
-    Vec::<f32>::try_from(&tensor).map_err(|error| ModelError::Forward(first_line(&error)))
-}
-
-fn lengths(name: &str, tensor: &Tensor, wanted: usize, first: usize) -> Result<Vec<usize>, ModelError> {
-    let lengths: Vec<usize> = tensor.size().iter().map(|&length| length as usize).collect();
-    if lengths.len() == wanted && lengths[0] == first {
-        return Ok(lengths);
-    }
-    Err(ModelError::Output(format!("{name} has shape {lengths:?}, expected {wanted} dimensions, the first {first}")))
-}
-
-fn vector(name: &str, tensor: &Tensor, first: usize) -> Result<Array2<f32>, ModelError> {
-    let shape = lengths(name, tensor, 2, first)?;
-    Array2::from_shape_vec((shape[0], shape[1]), values(tensor)?)
-        .map_err(|error| ModelError::Output(format!("{name}: {error}")))
-}
-
-fn map(name: &str, tensor: &Tensor, first: usize) -> Result<Array4<f32>, ModelError> {
-    let shape = lengths(name, tensor, 4, first)?;
-    Array4::from_shape_vec((shape[0], shape[1], shape[2], shape[3]), values(tensor)?)
-        .map_err(|error| ModelError::Output(format!("{name}: {error}")))
-}
-
-fn first_line(error: &tch::TchError) -> String {
-    let text = error.to_string();
-    text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("unknown libtorch error").to_owned()
-}
+#[cfg(test)]
+mod tests;

@@ -2,8 +2,12 @@
 
 mod classifier;
 mod device;
+mod failure;
 mod manifest;
+mod network;
+mod outputs;
 pub mod torchscript;
+mod tuning;
 
 pub use classifier::{Classifier, ModelError};
 pub use device::DeviceChoice;

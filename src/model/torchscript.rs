@@ -36,7 +36,7 @@ pub struct ScriptModule {
     pub parameters: Vec<Parameter>,
     /// Statements of `forward(self, images: Tensor)`, one per line, the last one a `return`.
     pub forward: Vec<String>,
-    /// Number of tensors that `forward` returns as a tuple: the logits and the taps.
+    /// Number of tensors that `forward` returns as a tuple: the logits and the taps. 0 for a lone tensor.
     pub outputs: usize,
 }
 
@@ -87,12 +87,15 @@ impl ScriptModule {
         let names: String = self.parameters.iter().map(|parameter| format!("\"{}\", ", parameter.name)).collect();
         let fields: String =
             self.parameters.iter().map(|parameter| format!("  {} : Tensor\n", parameter.name)).collect();
-        let returned = vec!["Tensor"; self.outputs].join(", ");
+        let returned = match self.outputs {
+            0 => "Tensor".to_owned(),
+            outputs => format!("Tuple[{}]", vec!["Tensor"; outputs].join(", ")),
+        };
         let body: String = self.forward.iter().map(|line| format!("    {line}\n")).collect();
         let class = &self.class_name;
         format!(
             "class {class}(Module):\n  __parameters__ = [{names}]\n  __buffers__ = []\n{fields}  training : bool\n  \
-             def forward(self: __torch__.{class},\n    images: Tensor) -> Tuple[{returned}]:\n{body}"
+             def forward(self: __torch__.{class},\n    images: Tensor) -> {returned}:\n{body}"
         )
     }
 

@@ -1,8 +1,10 @@
-//! The inner loops of the scan, compiled once per instruction set and chosen at run time.
+//! The inner loops of the scan, compiled once per instruction set and chosen at run time ([`crate::simd`]).
 //!
-//! They are written as plain Rust over arrays of eight lanes; the compiler makes of them what the enabled instructions
-//! allow: `VPOPCNTQ` on 512-bit registers, the nibble look-up of `VPSHUFB` with AVX2 (Muła, Kurz, Lemire, *Faster
-//! Population Counts Using AVX2 Instructions*, The Computer Journal 2018), `CNT` with NEON, which every AArch64 has.
+//! The compiler makes of them what the enabled instructions allow: `VPOPCNTQ` on 512-bit registers, the nibble look-up of
+//! `VPSHUFB` with AVX2 (Muła, Kurz, Lemire, *Faster Population Counts Using AVX2 Instructions*, The Computer Journal 2018),
+//! `CNT` with NEON, which every AArch64 has.
+
+pub(super) use crate::simd::{Kernel, Loop};
 
 use super::rows::{LANES, Rows, tail};
 
@@ -17,19 +19,6 @@ pub(super) type Distances = [u16; GROUP];
 
 /// Larger than every distance.
 pub(super) const FAR: u16 = u16::MAX;
-
-/// Which instructions the loops may use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kernel {
-    /// AVX-512 with VPOPCNTDQ.
-    #[cfg(target_arch = "x86_64")]
-    Avx512,
-    /// AVX2 and POPCNT.
-    #[cfg(target_arch = "x86_64")]
-    Avx2,
-    /// What every processor of the architecture has: SSE2 on x86-64, NEON on `AArch64`.
-    Baseline,
-}
 
 /// Which patterns a search asks for: those whose first column differs in `low` to `high` bits and that differ in at most
 /// `limit` bits altogether.
@@ -46,68 +35,6 @@ impl Wanted {
     pub fn admits(self, first: u8) -> bool {
         (first >= self.low) & (first <= self.high)
     }
-}
-
-impl Kernel {
-    /// All that this machine can run, the fastest first.
-    pub fn available() -> impl Iterator<Item = Self> {
-        [
-            #[cfg(target_arch = "x86_64")]
-            (Self::Avx512, is_x86_feature_detected!("avx512vpopcntdq") && has_avx512()),
-            #[cfg(target_arch = "x86_64")]
-            (Self::Avx2, is_x86_feature_detected!("avx2") && is_x86_feature_detected!("popcnt")),
-            (Self::Baseline, true),
-        ]
-        .into_iter()
-        .filter_map(|(kernel, available)| available.then_some(kernel))
-    }
-
-    /// The fastest that this machine can run.
-    pub fn fastest() -> Self {
-        Self::available().next().unwrap_or(Self::Baseline)
-    }
-
-    /// Runs a loop with these instructions.
-    #[allow(unsafe_code)]
-    pub fn run<L: Loop>(self, body: L) -> L::Output {
-        match self {
-            // SAFETY: `available` names these only on processors with the instructions.
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => unsafe { avx512(body) },
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => unsafe { avx2(body) },
-            Self::Baseline => body.run(),
-        }
-    }
-}
-
-/// What is compiled for every instruction set.
-pub(super) trait Loop {
-    type Output;
-
-    /// Has to be inlined always, or else it is compiled for the baseline alone.
-    fn run(self) -> Self::Output;
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx512vpopcntdq,popcnt")]
-fn avx512<L: Loop>(body: L) -> L::Output {
-    body.run()
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,popcnt")]
-fn avx2<L: Loop>(body: L) -> L::Output {
-    body.run()
-}
-
-#[cfg(target_arch = "x86_64")]
-fn has_avx512() -> bool {
-    is_x86_feature_detected!("avx512f")
-        && is_x86_feature_detected!("avx512vl")
-        && is_x86_feature_detected!("avx512bw")
-        && is_x86_feature_detected!("avx512dq")
-        && is_x86_feature_detected!("popcnt")
 }
 
 /// Writes for every pattern in how many bits its first column differs from that of the query.

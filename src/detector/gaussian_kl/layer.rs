@@ -5,7 +5,9 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 use crate::detector::FitInput;
 use crate::detector::arrays::Matrix;
 use crate::detector::curve;
+use crate::detector::elementary::ln;
 use crate::detector::statistics::{ClassMoments, to_f32, variance_floor};
+use crate::simd::{Kernel, Loop};
 use crate::storage::{StorageError, TensorReader, TensorWriter};
 
 /// Smallest spatial variance, as a share of the mean over all channels and images. It stands in for the zero variance of
@@ -52,22 +54,46 @@ impl ClassGaussians {
     }
 
     /// KL_j of one image's channels from those of a class.
-    fn divergences(
-        &self,
-        class: usize,
-        mean: ArrayView1<'_, f32>,
-        variance: ArrayView1<'_, f32>,
-    ) -> impl Iterator<Item = f32> {
-        let class = self.means.row(class).iter().zip(self.variances.row(class));
-        let image = mean.into_iter().zip(variance);
-        image.zip(class).map(|((&m, &v), (&mu, &sigma2))| kl(m, v.max(self.floor), mu, sigma2))
+    fn divergences(&self, class: usize, mean: ArrayView1<'_, f32>, variance: ArrayView1<'_, f32>) -> Vec<f32> {
+        Kernel::fastest().run(Divergences {
+            mean: &mean.to_vec(),
+            variance: &variance.to_vec(),
+            means: self.means.row(class),
+            variances: self.variances.row(class),
+            floor: self.floor,
+        })
+    }
+}
+
+/// What [`ClassGaussians::divergences`] does.
+struct Divergences<'a> {
+    mean: &'a [f32],
+    variance: &'a [f32],
+    means: &'a [f32],
+    variances: &'a [f32],
+    floor: f32,
+}
+
+impl Loop for Divergences<'_> {
+    type Output = Vec<f32>;
+
+    #[inline(always)]
+    fn run(self) -> Vec<f32> {
+        let mut divergences = vec![0.0; self.mean.len()];
+        let image = self.mean.iter().zip(self.variance);
+        let class = self.means.iter().zip(self.variances);
+        for (divergence, ((&m, &v), (&mu, &sigma2))) in divergences.iter_mut().zip(image.zip(class)) {
+            *divergence = kl(m, v.max(self.floor), mu, sigma2);
+        }
+        divergences
     }
 }
 
 /// Divergence of a normal distribution (mean m, variance v) from another one (mu, sigma2).
+#[inline(always)]
 fn kl(m: f32, v: f32, mu: f32, sigma2: f32) -> f32 {
     let [m, v, mu, sigma2] = [m, v, mu, sigma2].map(f64::from);
-    let divergence = 0.5 * ((sigma2 / v).ln() + (v + (m - mu) * (m - mu)) / sigma2 - 1.0);
+    let divergence = 0.5 * (ln(sigma2 / v) + (v + (m - mu) * (m - mu)) / sigma2 - 1.0);
     divergence.min(f64::from(f32::MAX)) as f32
 }
 
@@ -82,8 +108,7 @@ impl KlLayer {
         let mut divergences = Array2::zeros((input.correct().len(), means.ncols()));
         for (mut divergences, &row) in divergences.rows_mut().into_iter().zip(input.correct()) {
             let class = input.bank.labels()[row];
-            divergences
-                .assign(&gaussians.divergences(class, means.row(row), variances.row(row)).collect::<Array1<_>>());
+            divergences.assign(&Array1::from(gaussians.divergences(class, means.row(row), variances.row(row))));
         }
         let knots = channel_knots(divergences.view());
         Some(Self { gaussians, knots, step: curve::step(input.correct().len()) as f32 })
@@ -103,7 +128,7 @@ impl KlLayer {
     ) -> impl Iterator<Item = f64> {
         let divergences = self.gaussians.divergences(class, mean, variance);
         let (step, weight) = (f64::from(self.step), 2.0 / self.knots.rows() as f64);
-        divergences.zip(self.knots.iter()).map(move |(kl, knots)| weight * curve::surprise(knots, step, kl))
+        divergences.into_iter().zip(self.knots.iter()).map(move |(kl, knots)| weight * curve::surprise(knots, step, kl))
     }
 
     /// μ_cj of every channel of a class.
@@ -177,8 +202,7 @@ mod tests {
         let means = array![[5.0, 1.0], [5.0, 2.0]];
         let gaussians = ClassGaussians::fit(means.view(), array![[0.0, 2.0], [0.0, 4.0]].view(), &[vec![0, 1]]);
         assert_relative_eq!(gaussians.variances.row(0)[0], 1.5e-4);
-        let divergences: Vec<f32> =
-            gaussians.divergences(0, array![5.0, 1.5].view(), array![0.0, 0.0].view()).collect();
+        let divergences: Vec<f32> = gaussians.divergences(0, array![5.0, 1.5].view(), array![0.0, 0.0].view());
         assert_eq!(divergences[0], 0.0);
         assert!(divergences[1].is_finite() && divergences[1] > 1.0);
     }
