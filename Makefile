@@ -26,8 +26,8 @@ build: setup ## build library, executables and examples
 demo: build ## the drawn drive through the real node, with a summary in target/demo/
 	$(env); $(ros_env); cargo run $(CARGO_FLAGS) --quiet --example demo
 
-performance: ## measure the figures of docs/performance.md, into target/performance.json: half an hour, 5 GB for the peer
-	@tools/load_test --suite --soak --peer --json target/performance.json
+performance: ## measure the figures of docs/performance.md, into it and target/performance.json: half an hour, 5 GB for the peer
+	@tools/load_test --suite --soak --peer --json target/performance.json --markdown docs/performance.md
 
 test: lint test-core test-rust test-python ## everything that has to pass
 	@echo "make test: all passed"

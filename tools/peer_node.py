@@ -98,9 +98,7 @@ def main():
     try:
         rclpy.spin(Peer(arguments.model, arguments.fit))
     except (KeyboardInterrupt, rclpy.executors.ExternalShutdownException):
-        pass
-    finally:
-        rclpy.try_shutdown()
+        pass  # rclpy's signal handler has shut everything down
 
 
 if __name__ == "__main__":

@@ -10,6 +10,9 @@
 //! thread per camera, and listens to the answers, so that no other language's serialisation is measured. Run it by
 //! `tools/load_test`: it builds everything and keeps to a ROS domain of its own.
 
+#[path = "../support/markdown.rs"]
+mod markdown;
+
 mod camera;
 mod client;
 mod footage;
@@ -30,6 +33,7 @@ use rayon::prelude::*;
 
 use self::camera::{Camera, CameraTopics};
 use self::footage::{Encoding, Footage};
+use self::markdown::replace_section;
 use self::options::{Options, Scenario};
 use self::report::Row;
 use self::subject::Kind;
@@ -59,17 +63,22 @@ fn main() -> Result<()> {
     }
     let mut rows = rows(&options)?;
     measure(&context, &options, &mut rows)?;
-    let table = report::table(&rows);
-    match &options.json {
-        Some(path) => {
-            eprintln!("{table}");
-            report::write(&report::json(&rows)?, path)
-        }
-        None => {
-            println!("{table}");
-            Ok(())
-        }
+    let to_stdout = options.json.as_deref() != Some(Path::new("-"));
+    let text = report::text(&rows);
+    if to_stdout {
+        println!("{text}");
+    } else {
+        eprintln!("{text}");
     }
+    if let Some(path) = &options.json {
+        report::write(&report::json(&rows)?, path)?;
+    }
+    if let Some(path) = &options.markdown {
+        replace_section(path, "load_test", &report::markdown(&rows))?;
+    }
+    let failed: Vec<&str> = rows.iter().filter_map(|row| row.failure.as_deref()).collect();
+    ensure!(failed.is_empty(), "{}", failed.join("; "));
+    Ok(())
 }
 
 fn publish_only(context: &r2r::Context, options: &Options) -> Result<()> {
@@ -90,22 +99,22 @@ fn publish_only(context: &r2r::Context, options: &Options) -> Result<()> {
 /// What is to be measured.
 fn rows(options: &Options) -> Result<Vec<Row>> {
     let Options { scenario: given, timing, suite, soak, peer, .. } = options;
-    let hd = Scenario { width: 1280, height: 720, rate_hz: 30.0, cameras: 1, ..given.clone() };
-    let full_hd = Scenario { width: 1920, height: 1080, ..hd.clone() };
-    let four = Scenario { rate_hz: 15.0, cameras: 4, ..hd.clone() };
-    let base = if *suite { hd } else { given.clone() };
+    let hd = Scenario { width: 1280, height: 720, rate_hz: 30.0, cameras: 1, ..*given };
+    let full_hd = Scenario { width: 1920, height: 1080, ..hd };
+    let four = Scenario { rate_hz: 15.0, cameras: 4, ..hd };
+    let base = if *suite { hd } else { *given };
     let mut rows = Vec::new();
     if *suite || !soak {
-        rows.push(row(options, "monitor_node", Kind::MonitorNode, base.clone())?);
+        rows.push(row(options, "monitor_node", Kind::MonitorNode, base)?);
     }
     if *peer {
-        ensure_peer_can(&base)?;
+        ensure_peer_can(base)?;
         // Beside the node that it is compared with.
         rows.push(row(options, "peer_node", Kind::PeerNode, base)?);
     }
     if *suite {
         rows.push(row(options, "monitor_node", Kind::MonitorNode, full_hd)?);
-        rows.push(row(options, "monitor_node", Kind::MonitorNode, four.clone())?);
+        rows.push(row(options, "monitor_node", Kind::MonitorNode, four)?);
     }
     if *soak {
         let row = row(options, "monitor_node, soak", Kind::MonitorNode, four)?;
@@ -124,14 +133,15 @@ fn row(options: &Options, name: &str, subject: Kind, scenario: Scenario) -> Resu
         unavailable: (!known).then(|| "this monitor_node has no parameter `cameras`".to_owned()),
         duration_secs: timing.duration_secs.unwrap_or(DURATION_SECS),
         repetitions: timing.repetitions.unwrap_or(if *suite || *peer { REPETITIONS } else { 1 }),
+        failure: None,
         trials: Vec::new(),
     })
 }
 
-fn ensure_peer_can(scenario: &Scenario) -> Result<()> {
+fn ensure_peer_can(scenario: Scenario) -> Result<()> {
     let Scenario { cameras, compressed, regions, encoding, .. } = scenario;
     ensure!(
-        *cameras == 1 && !compressed && *regions == 0 && *encoding == Encoding::Rgb8,
+        cameras == 1 && !compressed && regions == 0 && encoding == Encoding::Rgb8,
         "the peer takes whole rgb8 images of one camera, not {}",
         scenario.title()
     );
@@ -146,7 +156,7 @@ fn measure(context: &r2r::Context, options: &Options, rows: &mut [Row]) -> Resul
     let mut number = 0;
     for repetition in 0..rows.iter().map(|row| row.repetitions).max().unwrap_or(0) {
         for (row, footage) in rows.iter_mut().zip(&footage) {
-            if row.unavailable.is_some() || repetition >= row.repetitions {
+            if row.reason().is_some() || repetition >= row.repetitions {
                 continue;
             }
             eprintln!(
@@ -166,7 +176,12 @@ fn measure(context: &r2r::Context, options: &Options, rows: &mut [Row]) -> Resul
                 duration_secs: row.duration_secs,
                 warmup_secs: options.timing.warmup_secs,
             };
-            row.trials.push(trial::run(context, &setting, number)?);
+            match trial::run(context, &setting, number) {
+                Ok(trial) => row.trials.push(trial),
+                Err(error) if interrupted() => return Err(error),
+                // The other rows are worth having all the same.
+                Err(error) => row.failure = Some(format!("{}: {error}", row.name)),
+            }
             number += 1;
         }
     }

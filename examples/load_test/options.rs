@@ -48,10 +48,13 @@ pub struct Options {
     /// Write the figures as JSON to FILE, or to standard output
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     pub json: Option<PathBuf>,
+    /// Put the figures as a table between the markers `load_test begin` and `load_test end` of a document
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
 }
 
 /// Cameras and what they deliver.
-#[derive(Args, Debug, Clone, PartialEq, Serialize)]
+#[derive(Args, Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Scenario {
     /// Width of the images in pixels
     #[arg(long, default_value_t = 1280, value_parser = clap::value_parser!(u32).range(160..=4096))]

@@ -11,6 +11,9 @@ use serde::Serialize;
 /// The kernel counts processor time for programs in hundredths of a second on every platform of ROS 2.
 const TICK: Duration = Duration::from_millis(10);
 
+/// Scheduling without precedence.
+pub const NORMAL: &str = "normal";
+
 /// Processor time since the start of a process.
 #[derive(Debug, Clone, Default)]
 pub struct Cpu {
@@ -92,7 +95,7 @@ impl Clocks {
 /// # Errors
 /// When the process is gone.
 pub fn memory(process: u32, at_secs: f64) -> Result<Memory> {
-    let status = read(format!("/proc/{process}/status"))?;
+    let status = read(&format!("/proc/{process}/status"))?;
     let mib = |key: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(key));
         line.and_then(|rest| rest.split_whitespace().next()?.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
@@ -108,6 +111,18 @@ pub fn cpu_name() -> String {
     name.map_or_else(|| "unknown".to_owned(), |(_, name)| name.trim().to_owned())
 }
 
+/// How this process and those that it starts are scheduled.
+pub fn scheduling() -> String {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat_fields(&stat);
+    match (fields.get(38), fields.get(37)) {
+        (Some(&"0"), _) => NORMAL.to_owned(),
+        (Some(&"1"), Some(priority)) => format!("SCHED_FIFO {priority}"),
+        (Some(&"2"), Some(priority)) => format!("SCHED_RR {priority}"),
+        (policy, _) => format!("policy {}", policy.unwrap_or(&"unknown")),
+    }
+}
+
 /// Memory of the machine in MiB; 0 when it is not known.
 pub fn machine_memory_mib() -> u64 {
     let info = fs::read_to_string("/proc/meminfo").unwrap_or_default();
@@ -116,12 +131,16 @@ pub fn machine_memory_mib() -> u64 {
 }
 
 fn cpu(process: u32) -> Result<Cpu> {
-    let text = read(format!("/proc/{process}/stat"))?;
-    // The second field, in parentheses, may hold blanks.
-    let fields: Vec<&str> = text.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let text = read(&format!("/proc/{process}/stat"))?;
+    let fields = stat_fields(&text);
     let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<u32>().ok());
     let (user, system) = ticks(11).zip(ticks(12)).with_context(|| format!("cannot read the times in {text}"))?;
     Ok(Cpu { total: TICK * (user + system), by_thread: threads(process) })
+}
+
+/// The fields of `/proc/<process>/stat` from the third one on; the second, in parentheses, may hold blanks.
+fn stat_fields(text: &str) -> Vec<&str> {
+    text.rsplit(')').next().unwrap_or_default().split_whitespace().collect()
 }
 
 /// Threads that end meanwhile are left out.
@@ -142,7 +161,7 @@ fn thread(folder: &Path) -> Option<(String, Duration)> {
 
 /// Busy time of all processors together.
 fn machine() -> Result<Duration> {
-    let text = read("/proc/stat".to_owned())?;
+    let text = read("/proc/stat")?;
     let ticks = text.lines().next().unwrap_or_default().split_whitespace().skip(1).map(|field| field.parse::<u64>());
     let ticks: Vec<u64> = ticks.collect::<Result<_, _>>().context("cannot read /proc/stat")?;
     // user, nice, system, idle, iowait, irq, softirq, steal
@@ -150,6 +169,6 @@ fn machine() -> Result<Duration> {
     Ok(TICK * u32::try_from(busy).context("/proc/stat counts too far")?)
 }
 
-fn read(path: String) -> Result<String> {
-    fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))
+fn read(path: &str) -> Result<String> {
+    fs::read_to_string(path).with_context(|| format!("cannot read {path}"))
 }

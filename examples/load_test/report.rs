@@ -1,7 +1,7 @@
 //! The figures as a table and as JSON.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
-use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -25,14 +25,15 @@ pub struct Row {
     pub subject: Kind,
     /// What is published.
     pub scenario: Scenario,
-    /// Why nothing could be measured.
+    /// Why this cannot be measured with this node.
     pub unavailable: Option<String>,
+    /// What went wrong.
+    pub failure: Option<String>,
     /// Measured seconds of a repetition.
     pub duration_secs: f64,
     /// How often it is measured.
     pub repetitions: u32,
     /// One per repetition.
-    #[serde(rename = "trials")]
     pub trials: Vec<Trial>,
 }
 
@@ -60,29 +61,135 @@ const FIGURES: &[(&str, &str, usize, Figure)] = &[
     ("other_busy_cores", "others' cores", 2, |trial| Some(trial.load.other_busy_cores)),
 ];
 
+/// Processors that may be busy with something else before the figures count as noisy.
+const QUIET_CORES: f64 = 0.25;
+
 /// Figures of which the node's is divided by the peer's.
 const RATIOS: [&str; 4] =
     ["stamp_to_answer_p50_ms", "stamp_to_answer_p99_ms", "arrival_to_answer_p50_ms", "cpu_ms_per_image"];
 
-/// The table for a person.
-pub fn table(rows: &[Row]) -> String {
-    let mut text = String::new();
+/// The figures for a person.
+pub fn text(rows: &[Row]) -> String {
+    let mut lines = Vec::new();
     for row in rows {
-        // Writing to a string succeeds.
-        let _ = writeln!(text, "\n{} ({})", row.name, row.scenario.title());
-        if let Some(reason) = &row.unavailable {
-            let _ = writeln!(text, "  not measured: {reason}");
-        }
+        lines.push(format!("\n{} ({})", row.name, row.scenario.title()));
+        lines.extend(row.reason().map(|reason| format!("  not measured: {reason}")));
         for (_, heading, digits, figure) in FIGURES {
-            if let Some(Spread { min, median, max }) = row.spread(*figure) {
-                let _ = writeln!(text, "  {heading:<22} {median:>9.digits$}   ({min:.digits$} … {max:.digits$})");
-            }
+            let line = |Spread { min, median, max }| {
+                format!("  {heading:<22} {median:>9.digits$}   ({min:.digits$} … {max:.digits$})")
+            };
+            lines.extend(row.spread(*figure).map(line));
         }
+        let stage = |(name, times): (&String, &[Option<f64>; 3])| format!("  {name:<22} {}", slashed(times, 2));
+        lines.extend(row.stages().iter().map(stage));
+        lines.extend(row.noise());
     }
-    for (name, Spread { min, median, max }) in ratios(rows) {
-        let _ = writeln!(text, "node / peer {name:<24} {median:>6.3}   ({min:.3} … {max:.3})");
+    let ratio =
+        |(name, Spread { min, median, max })| format!("node / peer {name:<24} {median:>6.3}   ({min:.3} … {max:.3})");
+    lines.extend(ratios(rows).into_iter().map(ratio));
+    lines.join("\n")
+}
+
+/// The same as a section of a document.
+pub fn markdown(rows: &[Row]) -> String {
+    let mut lines = vec![provenance(rows)];
+    lines.push(String::new());
+    lines.push(
+        "| what | program | stamp → answer: p50 / p95 / p99 / max, ms | arrival → answer: p50 / p99, ms | answered, % | \
+         dropped | CPU, ms per image | RSS, MiB | RSS at the end / after 1 min | other work, cores |"
+            .to_owned(),
+    );
+    lines.push("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |".to_owned());
+    lines.extend(rows.iter().map(markdown_row));
+    let ratios: Vec<_> = ratios(rows);
+    if !ratios.is_empty() {
+        lines.extend([String::new(), "| node ÷ peer | median | smallest | largest |".to_owned()]);
+        lines.push("| --- | ---: | ---: | ---: |".to_owned());
+        let row = |(name, Spread { min, median, max }): (String, Spread)| {
+            format!("| `{name}` | {median:.3} | {min:.3} | {max:.3} |")
+        };
+        lines.extend(ratios.into_iter().map(row));
     }
-    text
+    let stages: Vec<String> = rows.iter().flat_map(markdown_stages).collect();
+    if !stages.is_empty() {
+        lines.extend([String::new(), "| what | stage, by the node's diagnostics | p50 / p95 / p99, ms |".to_owned()]);
+        lines.push("| --- | --- | ---: |".to_owned());
+        lines.extend(stages);
+    }
+    lines.join("\n")
+}
+
+fn markdown_row(row: &Row) -> String {
+    let figure = |name: &str| {
+        let (_, _, digits, figure) = FIGURES.iter().find(|(known, ..)| *known == name)?;
+        row.spread(*figure).map(|spread| format!("{:.digits$}", spread.median))
+    };
+    let cell = |names: &[&str]| {
+        let values: Vec<String> = names.iter().map(|name| figure(name).unwrap_or_else(|| "–".to_owned())).collect();
+        values.join(" / ")
+    };
+    let cells = [
+        row.scenario.title(),
+        row.reason().map_or_else(|| row.name.clone(), |reason| format!("not measured: {reason}")),
+        cell(&["stamp_to_answer_p50_ms", "stamp_to_answer_p95_ms", "stamp_to_answer_p99_ms", "stamp_to_answer_max_ms"]),
+        cell(&["arrival_to_answer_p50_ms", "arrival_to_answer_p99_ms"]),
+        cell(&["answered_percent"]),
+        cell(&["dropped"]),
+        cell(&["cpu_ms_per_image"]),
+        cell(&["rss_end_mib"]),
+        cell(&["rss_end_to_60_secs"]),
+        cell(&["other_busy_cores"]),
+    ];
+    format!("| {} |", cells.join(" | "))
+}
+
+fn markdown_stages(row: &Row) -> Vec<String> {
+    let stages = row.stages();
+    stages
+        .iter()
+        .map(|(name, times)| format!("| {} | {name} | {} |", row.scenario.title(), slashed(times, 2)))
+        .collect()
+}
+
+/// By what, on what and how often the figures were measured.
+fn provenance(rows: &[Row]) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or("unknown").to_owned();
+    let (machine, versions) = (machine(), versions());
+    let times: Vec<String> = rows
+        .iter()
+        .map(|row| format!("{} × {} s", row.repetitions, row.duration_secs))
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect();
+    format!(
+        "Measured with `{}` ({} per row in turns, medians) on {}, {} cores, {} MiB, Linux {}, scheduling {}; \
+         activation_monitor {} ({}), ROS 2 {}, {}.",
+        command(),
+        times.join(" or "),
+        text(&machine["cpu"]),
+        machine["cores"],
+        machine["memory_mib"],
+        text(&machine["kernel"]),
+        text(&machine["scheduling"]),
+        text(&versions["activation_monitor"]),
+        text(&versions["commit"]),
+        text(&versions["ros_distro"]),
+        text(&versions["rmw"]),
+    )
+}
+
+/// How this program was called, as a person calls it.
+fn command() -> String {
+    let mut arguments: Vec<String> = env::args().skip(1).collect();
+    if let Some(at) = arguments.iter().position(|argument| argument == "--peer-python") {
+        arguments.drain(at..(at + 2).min(arguments.len()));
+    }
+    format!("tools/load_test {}", arguments.join(" ")).trim_end().to_owned()
+}
+
+fn slashed(times: &[Option<f64>], digits: usize) -> String {
+    let time = |time: &Option<f64>| time.map_or_else(|| "–".to_owned(), |time| format!("{time:.digits$}"));
+    times.iter().map(time).collect::<Vec<_>>().join(" / ")
 }
 
 /// Everything, for a program.
@@ -118,8 +225,32 @@ pub fn write(value: &Value, path: &Path) -> Result<()> {
 }
 
 impl Row {
+    /// Why there is nothing, or no more, to be measured.
+    pub fn reason(&self) -> Option<&str> {
+        self.failure.as_deref().or(self.unavailable.as_deref())
+    }
+
     fn spread(&self, figure: Figure) -> Option<Spread> {
         Spread::of(self.trials.iter().filter_map(figure))
+    }
+
+    /// Median p50, p95 and p99 in milliseconds of every stage in the node's diagnostics; of the slowest camera.
+    fn stages(&self) -> BTreeMap<String, [Option<f64>; 3]> {
+        let keys = self.trials.iter().flat_map(|trial| trial.diagnostics.values()).flat_map(BTreeMap::keys);
+        let names: BTreeSet<&str> = keys.filter_map(|key| key.strip_suffix("_p50_ms")).collect();
+        let median =
+            |key: &str| Spread::of(self.trials.iter().filter_map(|trial| diagnosed(trial, key))).map(|s| s.median);
+        let times = |name: &str| ["p50", "p95", "p99"].map(|which| median(&format!("{name}_{which}_ms")));
+        names.into_iter().map(|name| (name.to_owned(), times(name))).collect()
+    }
+
+    /// A warning when the machine had something else to do, unless this program has precedence.
+    fn noise(&self) -> Option<String> {
+        if process::scheduling() != process::NORMAL {
+            return None;
+        }
+        let others = self.spread(|trial| Some(trial.load.other_busy_cores))?.median;
+        (others > QUIET_CORES).then(|| format!("  noisy: other processes kept {others:.1} cores busy"))
     }
 
     fn medians(&self) -> Value {
@@ -145,9 +276,9 @@ fn quantile(quantiles: Option<Quantiles>, which: fn(&Quantiles) -> f64) -> Optio
     quantiles.as_ref().map(which)
 }
 
-/// A time that only the diagnostics of the node tell.
+/// A time in the node's diagnostics, of the slowest camera.
 fn diagnosed(trial: &Trial, key: &str) -> Option<f64> {
-    trial.diagnostics.values().find_map(|values| values.get(key)?.parse().ok())
+    trial.diagnostics.values().filter_map(|values| values.get(key)?.parse().ok()).reduce(f64::max)
 }
 
 fn machine() -> Value {
@@ -157,6 +288,7 @@ fn machine() -> Value {
         "cores": std::thread::available_parallelism().map_or(0, usize::from),
         "memory_mib": process::machine_memory_mib(),
         "kernel": kernel.trim(),
+        "scheduling": process::scheduling(),
     })
 }
 
