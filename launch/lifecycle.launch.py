@@ -5,8 +5,8 @@
 
 With manage:=true the launch system itself is the manager: it configures the node, activates it when that went well, and
 shows every transition. With manage:=false another one is, such as nav2's (docs/integration.md has its parameters). All
-arguments of monitor.launch.py but autostart are taken here, too; respawn is off unless it is asked for, since a manager
-that does not notice the new process would leave it unconfigured.
+arguments of monitor.launch.py are taken here, too, but autostart, and respawn: for some 20 s DDS shows the services of a
+process that was killed, and a manager that calls one of them waits for an answer for ever.
 """
 
 import pathlib
@@ -24,11 +24,12 @@ from launch_ros.events.lifecycle import ChangeState
 from lifecycle_msgs.msg import Transition
 
 MONITOR = runpy.run_path(str(pathlib.Path(__file__).with_name("monitor.launch.py")))
+NOT_HERE = ("autostart", "respawn")
 
 
 def generate_launch_description():
     share = pathlib.Path(get_package_share_directory(MONITOR["PACKAGE"]))
-    arguments = [one for one in MONITOR["arguments"](share, respawn="false") if one.name != "autostart"]
+    arguments = [argument for argument in MONITOR["arguments"](share) if argument.name not in NOT_HERE]
     manage = MONITOR["argument"](
         "manage", "true", "Configure and activate the node from here; false: leave that to another lifecycle manager."
     )
@@ -37,13 +38,14 @@ def generate_launch_description():
 
 def start(context, share):
     """The node, and before it what reacts to its states."""
-    node = LifecycleNode(**MONITOR["fields"](context, share, autostart="false"))
+    fields = MONITOR["fields"](context, share, autostart="false") | {"respawn": False}
+    node = LifecycleNode(**fields)
     manage = LaunchConfiguration("manage").perform(context)
     return [*(transitions(node) if manage.lower() == "true" else ()), node]
 
 
 def transitions(node):
-    """Configures the node whenever its process starts, and activates it once it is configured."""
+    """Configures the node once its process has started, and activates it once it is configured."""
     configure, activate = change(node, Transition.TRANSITION_CONFIGURE), change(node, Transition.TRANSITION_ACTIVATE)
     yield RegisterEventHandler(OnProcessStart(target_action=node, on_start=[configure]))
     configured = OnStateTransition(

@@ -55,10 +55,10 @@ def generate_launch_description():
     return LaunchDescription([*arguments(share), OpaqueFunction(function=start, args=[share])])
 
 
-def arguments(share, respawn="true"):
-    """What can be given on the command line. lifecycle.launch.py declares these, too."""
+def arguments(share):
+    """What can be given on the command line. lifecycle.launch.py declares most of these, too."""
     yield from (parameter_argument(name, description) for name, description in PARAMETERS.items())
-    yield from (argument(name, *rest) for name, *rest in others(share, respawn))
+    yield from (argument(name, *rest) for name, *rest in others(share))
 
 
 def parameter_argument(name, description):
@@ -70,12 +70,12 @@ def argument(name, default, description):
     return DeclareLaunchArgument(name, default_value=default, description=description)
 
 
-def others(share, respawn):
+def others(share):
     """Name, default and description of the arguments that are no parameters of the node."""
     params_file = str(share / "params/monitor.yaml")
     yield "params_file", params_file, "YAML file with the parameters of the node. Start from a copy of the default."
     yield "namespace", "", "Namespace of the node and its topics."
-    yield "respawn", respawn, f"Start the node again {RESPAWN_DELAY_SECS:.0f} s after it ended, for whatever reason."
+    yield "respawn", "true", f"Start the node again {RESPAWN_DELAY_SECS:.0f} s after it ended, for whatever reason."
     yield "log_level", "info", "Lowest level that is logged: debug, info, warn, error or fatal."
 
 

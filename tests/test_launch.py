@@ -344,17 +344,18 @@ class Lifecycle(unittest.TestCase):
 
     def test_arguments(self):
         arguments, ours = description("lifecycle.launch.py")[0], description()[0]
-        self.assertEqual(set(arguments), set(ours) - {"autostart"} | {"manage"})
-        for name in set(arguments) - {"manage", "respawn"}:
+        self.assertEqual(set(arguments), set(ours) - {"autostart", "respawn"} | {"manage"})
+        for name in set(arguments) - {"manage"}:
             self.assertEqual(arguments[name].default_value, ours[name].default_value)
             self.assertEqual(arguments[name].description, ours[name].description)
-        self.assertEqual((arguments["manage"].default_value, arguments["respawn"].default_value), ("true", "false"))
+        self.assertEqual(arguments["manage"].default_value, "true")
 
     def test_the_node_waits_whatever_is_given(self):
-        for given in ({}, {"manage": "false"}, {"autostart": "true"}):
+        for given in ({}, {"manage": "false"}, {"autostart": "true", "respawn": "true"}):
             _, node, _ = self.started(**given)
             self.assertIsInstance(node, LifecycleNode)
             self.assertEqual(overrides_of(node)["autostart"], ("false", bool))
+            self.assertFalse(node.respawn)
 
     def test_the_node_is_that_of_monitor_launch(self):
         _, node, context = self.started(namespace="front", device="cpu", image_topic="/camera")
