@@ -1,28 +1,33 @@
-"""The launch file: what it declares, and the node that it starts.
+"""The launch files: what they declare, and the nodes that they start.
 
-The packages launch and launch_ros are not among the ROS 2 wheels, so small fakes of them record what the launch file
-does. A machine that has the real ones runs the launch file with those, too.
+The packages launch and launch_ros are not among the ROS 2 wheels, so small fakes of them record what the launch files
+do. A machine that has the real ones runs the launch files with those, too, and the real node as a managed one.
 """
 
 import importlib.util
 import json
 import os
 import pathlib
+import re
 import runpy
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import types
 import unittest
 from unittest import mock
+from xml.etree import ElementTree
 
-from test_parameters import ROOT, table
+import yaml
+from test_parameters import NODE, ROOT, table
 
-FILE = ROOT / "launch/monitor.launch.py"
+FILES = ("monitor.launch.py", "cameras.launch.py", "lifecycle.launch.py", "monitor.launch.xml", "monitor.launch.yaml")
 # The folders of the checkout lie as they do in the share folder of the package.
 SHARE = ROOT
 # Arguments that are no parameters of the node.
-OTHERS = {"params_file", "namespace", "log_level"}
+OTHERS = {"params_file", "namespace", "respawn", "log_level"}
 PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE"
 SHIPPED = {"model": "models/traffic_signs", "monitor": "models/traffic_signs/traffic_signs.monitor"}
 
@@ -49,17 +54,39 @@ class Node(Record):
     pass
 
 
+class LifecycleNode(Node):
+    pass
+
+
+class Source(Record):
+    """A launch file to include."""
+
+
+class Include(Record):
+    pass
+
+
+class Handler(Record):
+    """RegisterEventHandler, and what it registers."""
+
+
+class Event(Record):
+    """An event, and the action that emits it."""
+
+
 class Substitution:
     def perform(self, context):
         raise NotImplementedError
 
 
 class LaunchConfiguration(Substitution):
-    def __init__(self, name):
-        self.name = name
+    def __init__(self, name, *, default=None):
+        self.name, self.default = name, default
 
     def perform(self, context):
-        return context.launch_configurations[self.name]
+        if self.default is None:
+            return context.launch_configurations[self.name]
+        return context.launch_configurations.get(self.name, self.default)
 
 
 class EnvironmentVariable(Substitution):
@@ -88,14 +115,26 @@ class ParameterValue:
 def fakes():
     content = {
         "launch": {"LaunchDescription": list},
-        "launch.actions": {"DeclareLaunchArgument": Argument, "OpaqueFunction": Start},
+        "launch.actions": {
+            "DeclareLaunchArgument": Argument,
+            "EmitEvent": Event,
+            "IncludeLaunchDescription": Include,
+            "OpaqueFunction": Start,
+            "RegisterEventHandler": Handler,
+        },
+        "launch.event_handlers": {"OnProcessStart": Handler},
+        "launch.events": {"matches_action": lambda action: action},
+        "launch.launch_description_sources": {"PythonLaunchDescriptionSource": Source},
         "launch.substitutions": {
             "EnvironmentVariable": EnvironmentVariable,
             "LaunchConfiguration": LaunchConfiguration,
             "TextSubstitution": TextSubstitution,
         },
         "launch_ros": {},
-        "launch_ros.actions": {"Node": Node},
+        "launch_ros.actions": {"LifecycleNode": LifecycleNode, "Node": Node},
+        "launch_ros.event_handlers": {"OnStateTransition": Handler},
+        "launch_ros.events": {},
+        "launch_ros.events.lifecycle": {"ChangeState": Event},
         "launch_ros.parameter_descriptions": {"ParameterValue": ParameterValue},
         "ament_index_python": {},
         "ament_index_python.packages": {"get_package_share_directory": lambda package: str(SHARE)},
@@ -106,27 +145,39 @@ def fakes():
     return modules
 
 
-def description():
-    """The declared arguments by name, and the function that starts the node."""
+def described(file):
+    """The actions of a launch file in Python."""
     with mock.patch.dict(sys.modules, fakes()):
-        actions = runpy.run_path(str(FILE))["generate_launch_description"]()
+        return runpy.run_path(str(ROOT / "launch" / file))["generate_launch_description"]()
+
+
+def description(file="monitor.launch.py"):
+    """The declared arguments by name, and the function that starts the node."""
+    actions = described(file)
     arguments = {action.name: action for action in actions if isinstance(action, Argument)}
     (start,) = (action for action in actions if isinstance(action, Start))
     return arguments, start
 
 
-def start_node(environment=(), **given):
-    """The node that is started when these arguments are given, and its environment variables."""
-    arguments, start = description()
+def started(file="monitor.launch.py", environment=(), **given):
+    """What is started when these arguments are given, and the context of that."""
+    arguments, start = description(file)
     values = {name: argument.default_value for name, argument in arguments.items()} | given
     context = types.SimpleNamespace(launch_configurations=values, environment=dict(environment))
-    (node,) = start.function(context, *start.args)
+    with mock.patch.dict(sys.modules, fakes()):
+        return list(start.function(context, *start.args)), context
+
+
+def start_node(environment=(), **given):
+    """The node that is started when these arguments are given, and its environment variables."""
+    (node,), context = started(environment=environment, **given)
     return node, {name: value.perform(context) for name, value in node.additional_env.items()}
 
 
 def overrides_of(node):
-    """Parameters that win over the params file: text and type by name."""
-    return {name: (value.text, value.type) for values in node.parameters[1:] for name, value in values.items()}
+    """Parameters that win over the params file: text and type, or list, by name."""
+    values = {name: value for values in node.parameters[1:] for name, value in values.items()}
+    return {name: value if isinstance(value, list) else (value.text, value.type) for name, value in values.items()}
 
 
 def shipped(*names):
@@ -138,11 +189,12 @@ class Declared(unittest.TestCase):
         self.arguments, _ = description()
 
     def test_names(self):
-        parameters = "model monitor image_topic image_transport regions_topic device viewer use_sim_time".split()
+        parameters = "model monitor device cameras image_topic image_transport regions_topic".split()
+        parameters += "viewer autostart use_sim_time".split()
         self.assertEqual(set(self.arguments), set(parameters) | OTHERS)
 
     def test_defaults_leave_the_params_file_alone(self):
-        for name in set(self.arguments) - {"params_file", "log_level"}:
+        for name in set(self.arguments) - {"params_file", "respawn", "log_level"}:
             self.assertEqual(self.arguments[name].default_value, "", name)
         self.assertEqual(self.arguments["params_file"].default_value, str(SHARE / "params/monitor.yaml"))
         self.assertEqual(self.arguments["log_level"].default_value, "info")
@@ -186,10 +238,20 @@ class Started(unittest.TestCase):
 
     def test_types_are_those_of_the_table(self):
         types_of_rows = {"bool": bool, "text": str, "topic": str, "choice": str}
-        expected = {name: types_of_rows[table()[name]["type"]] for name in set(description()[0]) - OTHERS}
+        expected = {name: types_of_rows[table()[name]["type"]] for name in set(description()[0]) - OTHERS - {"cameras"}}
         given = {name: "true" for name in expected}
         actual = {name: value_type for name, (_, value_type) in overrides_of(start_node(**given)[0]).items()}
         self.assertEqual(actual, expected)
+
+    def test_cameras_are_a_list(self):
+        node, _ = start_node(cameras="front, rear")
+        self.assertEqual(overrides_of(node)["cameras"], ["front", "rear"])
+
+    def test_a_node_that_ended_comes_back_after_a_while(self):
+        (node,), context = started()
+        self.assertEqual((node.respawn.perform(context), node.respawn_delay), ("true", 2.0))
+        (node,), context = started(respawn="false")
+        self.assertEqual(node.respawn.perform(context), "false")
 
 
 class Model(unittest.TestCase):
@@ -251,6 +313,108 @@ class Transport(unittest.TestCase):
         self.assertEqual(environment, {PROFILE: "mine.xml"})
 
 
+class Cameras(unittest.TestCase):
+    """cameras.launch.py is monitor.launch.py with another params file."""
+
+    def test_it_includes_the_launch_file_of_one_camera(self):
+        params_file, include = described("cameras.launch.py")
+        self.assertEqual(params_file.name, "params_file")
+        self.assertEqual(params_file.default_value, str(SHARE / "params/cameras.yaml"))
+        self.assertEqual(params_file.description, description()[0]["params_file"].description)
+        (source,) = include.names
+        self.assertEqual(source.names, (str(SHARE / "launch/monitor.launch.py"),))
+
+    def test_the_params_file_agrees_with_the_table(self):
+        (section,) = yaml.safe_load((ROOT / "params/cameras.yaml").read_text()).values()
+        values = dict(section["ros__parameters"])
+        cameras = values.pop("cameras")
+        self.assertEqual(set(values), set(cameras), "a section for every camera, and nothing else")
+        for camera in cameras:
+            for name, value in values[camera].items():
+                row = table()[name]
+                self.assertTrue(row["per_camera"], f"{name} is the same for all cameras")
+                self.assertNotEqual(value, row["default"], f"{camera}.{name} says what holds without it")
+                self.assertIn(value, row.get("allowed", [value]), name)
+
+
+class Lifecycle(unittest.TestCase):
+    def started(self, **given):
+        actions, context = started("lifecycle.launch.py", **given)
+        return actions[:-1], actions[-1], context
+
+    def test_arguments(self):
+        arguments, ours = description("lifecycle.launch.py")[0], description()[0]
+        self.assertEqual(set(arguments), set(ours) - {"autostart", "respawn"} | {"manage"})
+        for name in set(arguments) - {"manage"}:
+            self.assertEqual(arguments[name].default_value, ours[name].default_value)
+            self.assertEqual(arguments[name].description, ours[name].description)
+        self.assertEqual(arguments["manage"].default_value, "true")
+
+    def test_the_node_waits_whatever_is_given(self):
+        for given in ({}, {"manage": "false"}, {"autostart": "true", "respawn": "true"}):
+            _, node, _ = self.started(**given)
+            self.assertIsInstance(node, LifecycleNode)
+            self.assertEqual(overrides_of(node)["autostart"], ("false", bool))
+            self.assertFalse(node.respawn)
+
+    def test_the_node_is_that_of_monitor_launch(self):
+        _, node, context = self.started(namespace="front", device="cpu", image_topic="/camera")
+        (ours,), our_context = started(namespace="front", device="cpu", image_topic="/camera")
+        different = {"parameters", "respawn", "additional_env"}
+        for name in set(vars(ours)) - different:
+            self.assertEqual(getattr(node, name), getattr(ours, name), name)
+        self.assertEqual(overrides_of(node), overrides_of(ours) | {"autostart": ("false", bool)})
+        performed = [
+            {name: value.perform(at) for name, value in one.additional_env.items()}
+            for one, at in ((node, context), (ours, our_context))
+        ]
+        self.assertEqual(*performed)
+
+    def test_it_is_configured_when_it_starts_and_activated_when_it_is_configured(self):
+        handlers, node, _ = self.started()
+        start, transition = (handler.names[0] for handler in handlers)
+        self.assertIs(start.target_action, node)
+        self.assertIs(transition.target_lifecycle_node, node)
+        self.assertEqual((transition.start_state, transition.goal_state), ("configuring", "inactive"))
+        events = [action.event for action in (*start.on_start, *transition.entities)]
+        self.assertEqual([event.transition_id for event in events], [1, 3], "configure, activate")
+        self.assertTrue(all(event.lifecycle_node_matcher is node for event in events))
+
+    def test_another_manager_is_left_alone(self):
+        self.assertEqual(self.started(manage="false")[0], [])
+
+
+class Twins(unittest.TestCase):
+    """monitor.launch.xml and monitor.launch.yaml take what monitor.launch.py takes and hand it over."""
+
+    INCLUDED = "$(find-pkg-share activation_monitor)/launch/monitor.launch.py"
+
+    def setUp(self):
+        arguments = description()[0].items()
+        share = "$(find-pkg-share activation_monitor)"
+        self.declared = [
+            (name, argument.default_value.replace(str(SHARE), share), argument.description)
+            for name, argument in arguments
+        ]
+        self.handed = [(name, f"$(var {name})") for name, _ in arguments]
+
+    def test_xml(self):
+        root = ElementTree.parse(ROOT / "launch/monitor.launch.xml").getroot()
+        *arguments, include = root
+        self.assertEqual({argument.tag for argument in arguments}, {"arg"})
+        fields = ("name", "default", "description")
+        self.assertEqual([tuple(argument.get(field) for field in fields) for argument in arguments], self.declared)
+        self.assertEqual((root.tag, include.tag, include.get("file")), ("launch", "include", self.INCLUDED))
+        self.assertEqual([(argument.get("name"), argument.get("value")) for argument in include], self.handed)
+
+    def test_yaml(self):
+        *arguments, include = yaml.safe_load((ROOT / "launch/monitor.launch.yaml").read_text())["launch"]
+        fields = ("name", "default", "description")
+        self.assertEqual([tuple(entry["arg"][field] for field in fields) for entry in arguments], self.declared)
+        self.assertEqual(include["include"]["file"], self.INCLUDED)
+        self.assertEqual([(argument["name"], argument["value"]) for argument in include["include"]["arg"]], self.handed)
+
+
 # Prints what a node would be given.
 STUB = """#!{python}
 import json, os, sys
@@ -262,11 +426,12 @@ LAUNCH = """
 import sys
 from launch import LaunchService
 from launch.actions import IncludeLaunchDescription
-from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.launch_description_sources import AnyLaunchDescriptionSource
 arguments = [argument.split(":=", 1) for argument in sys.argv[2:]]
 service = LaunchService(noninteractive=True)
-source = PythonLaunchDescriptionSource(sys.argv[1])
-service.include_launch_description(IncludeLaunchDescription(source, launch_arguments=arguments))
+service.include_launch_description(
+    IncludeLaunchDescription(AnyLaunchDescriptionSource(sys.argv[1]), launch_arguments=arguments)
+)
 sys.exit(service.run())
 """
 
@@ -274,7 +439,7 @@ sys.exit(service.run())
 # Not `launch`: the folder of that name would do for Python.
 @unittest.skipUnless(importlib.util.find_spec("launch_ros"), "launch and launch_ros are not installed")
 class RealLaunch(unittest.TestCase):
-    """With the real packages and a stub in the place of the node."""
+    """With the real packages, and a stub or the real one in the place of the node."""
 
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -282,45 +447,110 @@ class RealLaunch(unittest.TestCase):
         self.folder = pathlib.Path(folder.name)
         self.share = self.folder / "share/activation_monitor"
         index = self.folder / "share/ament_index/resource_index/packages"
-        executables = self.folder / "lib/activation_monitor"
-        for path in (self.share, index, executables):
+        self.node = self.folder / "lib/activation_monitor/monitor_node"
+        for path in (self.share, index, self.node.parent):
             path.mkdir(parents=True)
         (index / "activation_monitor").touch()
-        for name in ("launch", "params"):
+        for name in ("launch", "params", "models"):
             (self.share / name).symlink_to(SHARE / name)
-        (executables / "monitor_node").write_text(STUB.format(python=sys.executable, profile=PROFILE))
-        (executables / "monitor_node").chmod(0o755)
-
-    def launch(self, *arguments):
-        """Arguments, params files and profile that the node was given."""
+        self.node.write_text(STUB.format(python=sys.executable, profile=PROFILE))
+        self.node.chmod(0o755)
         prefixes = f"{self.folder}:{os.environ.get('AMENT_PREFIX_PATH', '')}".rstrip(":")
-        env = {**os.environ, "AMENT_PREFIX_PATH": prefixes, "ROS_LOG_DIR": str(self.folder), "TMPDIR": str(self.folder)}
-        env.pop(PROFILE, None)
-        command = [sys.executable, "-c", LAUNCH, str(self.share / "launch/monitor.launch.py"), *arguments]
-        result = subprocess.run(
-            command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
-        )
-        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
-        (line,) = (line for line in result.stdout.splitlines() if "STUB" in line)
+        own = {"AMENT_PREFIX_PATH": prefixes, "ROS_LOG_DIR": str(self.folder), "TMPDIR": str(self.folder)}
+        self.env = {**os.environ, **own, "PYTHONDONTWRITEBYTECODE": "1"}
+        self.env.pop(PROFILE, None)
+
+    def start(self, file, *arguments):
+        """A running launch file and the file with its output."""
+        command = [sys.executable, "-c", LAUNCH, str(self.share / "launch" / file), *arguments]
+        output = (self.folder / "output").open("w+")
+        self.addCleanup(output.close)
+        process = subprocess.Popen(command, env=self.env, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        self.addCleanup(self.end, process)
+        return process, output
+
+    def end(self, process):
+        """As Ctrl-C does; the exit code."""
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        try:
+            return process.wait(30)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+    def text(self, output):
+        output.seek(0)
+        return output.read()
+
+    def wait_for(self, output, pattern, count=1, timeout_secs=60):
+        """Until a pattern is in the output so often."""
+        deadline = time.monotonic() + timeout_secs
+        while len(re.findall(pattern, self.text(output))) < count:
+            self.assertLess(time.monotonic(), deadline, f"{pattern} is not {count} times in\n{self.text(output)}")
+            time.sleep(0.1)
+
+    def launch(self, *arguments, file="monitor.launch.py"):
+        """Arguments, params files and profile that the node was given."""
+        process, output = self.start(file, *arguments, "respawn:=false")
+        self.assertEqual(process.wait(60), 0, self.text(output))
+        (line,) = (line for line in self.text(output).splitlines() if "STUB" in line)
         return json.loads(line.split("STUB ", 1)[1])
 
     def test_arguments_reach_the_node(self):
         given = ["image_topic:=/camera", "viewer:=off", "device:=7", "use_sim_time:=True", "namespace:=front"]
-        arguments, files, profile = self.launch(*given, "log_level:=debug")
-        self.assertEqual(arguments[:3], ["--ros-args", "--log-level", "debug"])
-        self.assertIn("__node:=monitor", arguments)
-        self.assertIn("__ns:=/front", arguments)
-        self.assertEqual(files[0], (SHARE / "params/monitor.yaml").read_text())
-        self.assertEqual(files[1].splitlines()[:2], ["/front/monitor:", "  ros__parameters:"])
-        for line in ("device: '7'", "image_topic: /camera", "use_sim_time: true", "viewer: 'off'"):
-            self.assertIn(f"    {line}\n", files[1])
-        self.assertEqual(profile, str(self.share / "params/fastdds.xml"))
+        given += ["cameras:=on,rear", "log_level:=debug"]
+        for file in ("monitor.launch.py", "monitor.launch.xml", "monitor.launch.yaml"):
+            with self.subTest(file):
+                arguments, files, profile = self.launch(*given, file=file)
+                self.assertEqual(arguments[:3], ["--ros-args", "--log-level", "debug"])
+                self.assertIn("__node:=monitor", arguments)
+                self.assertIn("__ns:=/front", arguments)
+                self.assertEqual(files[0], (SHARE / "params/monitor.yaml").read_text())
+                ((node, sections),) = yaml.full_load(files[1]).items()  # launch_ros writes lists as tuples
+                self.assertEqual(node, "/front/monitor")
+                expected = {"device": "7", "image_topic": "/camera", "use_sim_time": True, "viewer": "off"}
+                expected |= {"cameras": ["on", "rear"]} | {name: str(self.share / path) for name, path in SHIPPED.items()}
+                sections["ros__parameters"]["cameras"] = list(sections["ros__parameters"]["cameras"])
+                self.assertEqual(sections["ros__parameters"], expected)
+                self.assertEqual(profile, str(self.share / "params/fastdds.xml"))
 
     def test_without_arguments(self):
-        arguments, files, _ = self.launch()
-        self.assertIn("__ns:=/", arguments)
-        expected = [f"    {name}: {self.share / path}" for name, path in SHIPPED.items()]
-        self.assertEqual(files[1].splitlines(), ["/monitor:", "  ros__parameters:", *expected])
+        for file in ("monitor.launch.py", "monitor.launch.xml", "monitor.launch.yaml"):
+            with self.subTest(file):
+                arguments, files, _ = self.launch(file=file)
+                self.assertIn("__ns:=/", arguments)
+                expected = [f"    {name}: {self.share / path}" for name, path in SHIPPED.items()]
+                self.assertEqual(files[1].splitlines(), ["/monitor:", "  ros__parameters:", *expected])
+
+    def test_cameras(self):
+        _, files, _ = self.launch("device:=cpu", file="cameras.launch.py")
+        self.assertEqual(files[0], (SHARE / "params/cameras.yaml").read_text())
+        self.assertEqual(yaml.safe_load(files[1])["/monitor"]["ros__parameters"]["device"], "cpu")
+
+    def test_a_node_that_ends_comes_back(self):
+        process, output = self.start("monitor.launch.py")
+        self.wait_for(output, "STUB", count=2)
+        self.end(process)
+
+    def start_real_node(self, *arguments):
+        self.node.unlink()
+        self.node.symlink_to(NODE)
+        return self.start("lifecycle.launch.py", "image_topic:=/test_launch", *arguments)
+
+    def test_the_launch_system_leads_the_real_node_to_its_active_state(self):
+        process, output = self.start_real_node("cameras:=front,rear")
+        self.wait_for(output, r"listening to /(front|rear)/test_launch", count=2)
+        self.end(process)
+
+    def test_another_manager_finds_the_real_node_unconfigured(self):
+        process, output = self.start_real_node("manage:=false")
+        self.wait_for(output, r"\[monitor_node-1\]: process started")
+        time.sleep(5)
+        self.assertNotIn("died", self.text(output))
+        self.assertNotRegex(self.text(output), r"model \S+ runs on|listening to")
+        self.end(process)
 
 
 if __name__ == "__main__":

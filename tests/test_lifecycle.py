@@ -1,7 +1,6 @@
 """The managed node, seen from outside: states, transitions, services, and what is wrong when a transition fails."""
 
 import math
-import os
 import pathlib
 import shutil
 import tempfile
@@ -153,7 +152,6 @@ class Failures(ManagedNode):
             self.assertTrue(self.set_text("monitor", copy).successful)
             self.assertTrue(self.change(label="cleanup"))
             self.assertTrue(self.change(label="configure"))
-            os.truncate(copy, 1000)
             self.assertTrue(self.change(label="activate"))
             self.client.wait_for(self.process)
             _, after = self.client.ask(raw_image(stop_sign()))
@@ -212,7 +210,6 @@ class Messages(ManagedNode):
             self.assertRegex(message.model_id, "^[0-9a-f]{12}$")
         self.assertAlmostEqual(judged.suspect_level, 0.05)
         self.assertAlmostEqual(judged.alarm_level, 0.01)
-        self.assertRegex(judged.monitor_id, "^[0-9a-f]{12}$")
         self.assertEqual(judged.results[0].score, classified.results[0].score)
         classified, judged = self.client.ask(raw_image(stop_sign(), "nonsense"))
         self.assertEqual((classified.results[0].class_id, judged.results[0].predicted_class_id), (-1, -1))

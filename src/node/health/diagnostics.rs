@@ -74,6 +74,10 @@ pub struct InferenceHealth {
     pub monitor: Option<String>,
     /// Latency and rate.
     pub pace: Option<Pace>,
+    /// How long the image in work has been with the network; `None` when none is.
+    pub work: Option<Duration>,
+    /// How long it may be there.
+    pub deadline: Duration,
 }
 
 /// State of the live view.
@@ -165,12 +169,18 @@ impl InferenceHealth {
     fn verdict(&self) -> (Level, String) {
         match (&self.failure, self.state, &self.monitor) {
             (Some(failure), ..) => (Level::Error, format!("{}: {failure}", self.state.label())),
+            _ if self.work.is_some_and(|work| work > self.deadline) => (Level::Error, self.overdue()),
             (None, State::Active, None) => {
                 (Level::Warn, "no monitor loaded: every verdict is UNKNOWN; set the parameter `monitor`".to_owned())
             }
             (None, State::Active, Some(_)) => (Level::Ok, format!("judging on {}", self.device)),
             (None, state, _) => (Level::Ok, format!("{}: no image is judged", state.label())),
         }
+    }
+
+    fn overdue(&self) -> String {
+        let (work, deadline) = (self.work.unwrap_or_default().as_secs_f64(), self.deadline.as_secs_f64());
+        format!("the image in work takes {work:.1} s, deadline_secs is {deadline}: nothing is judged until it is done")
     }
 
     fn values(&self) -> Vec<(&'static str, String)> {
@@ -185,6 +195,7 @@ impl InferenceHealth {
             ("latency_p50_ms", millis(|pace| pace.latency_p50)),
             ("latency_p99_ms", millis(|pace| pace.latency_p99)),
             ("rate_hz", optional(self.pace.map(|pace| pace.rate_hz))),
+            ("image_in_work_secs", optional(self.work.map(|work| work.as_secs_f64()))),
         ]
     }
 }
@@ -286,12 +297,18 @@ mod tests {
             model_sha256: "abc".into(),
             monitor: None,
             pace: Some(pace),
+            work: Some(Duration::from_millis(900)),
+            deadline: Duration::from_secs(1),
         };
         assert_eq!(health.status().level, Level::Warn);
         health.monitor = Some("m.monitor".into());
         let status = health.status();
         assert_eq!(status.level, Level::Ok);
         assert_eq!((value(&status, "latency_p50_ms"), value(&status, "rate_hz")), ("2.500", "30.000"));
+        health.work = Some(Duration::from_millis(3100));
+        assert_eq!(health.status().level, Level::Error);
+        assert!(health.status().message.contains("takes 3.1 s, deadline_secs is 1"), "{}", health.status().message);
+        health.work = None;
         health.state = State::Inactive;
         assert_eq!(health.status().message, "inactive: no image is judged");
         health.failure = Some("no such file".into());

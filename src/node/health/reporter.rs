@@ -157,6 +157,8 @@ fn inference(now: Instant, situation: &Situation<'_>) -> InferenceHealth {
         model_sha256: facts.map(|facts| facts.model_sha256.clone()).unwrap_or_default(),
         monitor: facts.and_then(|facts| facts.monitor.clone()),
         pace: situation.engine.and_then(|engine| pace(&engine.shared)),
+        work: situation.engine.and_then(|engine| engine.shared.age_of_work(now)),
+        deadline: situation.engine.map(|engine| engine.shared.tuning().deadline).unwrap_or_default(),
     }
 }
 

@@ -49,10 +49,6 @@ pub enum DropReason {
     Replaced,
     /// More images waited for their regions than there is room for.
     NoRoom,
-    /// Its regions came after those of a newer image.
-    LateRegions,
-    /// Its regions did not come, and `without_regions` is `skip`.
-    NoRegions,
     /// The stamps jumped while it waited for its regions.
     TimeJump,
     /// The service `~/enable` had switched judging off.
@@ -68,8 +64,6 @@ impl DropReason {
         match self {
             Self::Replaced => "replaced by a newer image",
             Self::NoRoom => "no room to wait for regions",
-            Self::LateRegions => "regions came after a newer image",
-            Self::NoRegions => "no regions, skipped",
             Self::TimeJump => "stamps jumped",
             Self::Disabled => "judging is switched off",
             Self::Ended => "deactivated, reset or ended",

@@ -241,12 +241,6 @@ impl Engine {
         }
     }
 
-    /// Whether the inference thread still runs.
-    #[must_use]
-    pub fn is_alive(&self) -> bool {
-        !self.inference.is_finished()
-    }
-
     /// Lets the images in work be finished and the viewer write what waits, both for a bounded time, and lets go of
     /// everything. Returns whether the inference thread ended as it should.
     pub fn end(mut self, node: &mut r2r::Node) -> bool {
