@@ -153,6 +153,7 @@ class Failures(ManagedNode):
             self.assertTrue(self.change(label="cleanup"))
             self.assertTrue(self.change(label="configure"))
             self.assertTrue(self.change(label="activate"))
+            self.client.judged.clear()
             self.client.wait_for(self.process)
             _, after = self.client.ask(raw_image(stop_sign()))
         self.assertEqual(after.results, before.results)
