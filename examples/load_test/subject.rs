@@ -46,7 +46,7 @@ pub struct Subject {
 impl Topics {
     /// Topics that no other trial uses: what is left of an earlier one does no harm.
     pub fn new(trial: usize, kind: Kind, scenario: &Scenario) -> Self {
-        let namespace = format!("/load_test_{trial}");
+        let namespace = format!("/load_test_{}_{trial}", std::process::id());
         let names = scenario.camera_names();
         let topics = |name: &String| CameraTopics {
             image: format!("{namespace}/{name}/image_raw"),

@@ -21,9 +21,9 @@ use super::subject::{Kind, Subject, Topics};
 /// How long the node may take to load its model and to be found.
 const START: Duration = Duration::from_secs(90);
 /// How long the last answers may take.
-const LAST_ANSWERS: Duration = Duration::from_secs(10);
+const LAST_ANSWERS: Duration = Duration::from_secs(20);
 /// Nothing more comes when no answer came for this long: the missing images were dropped.
-const SILENCE: Duration = Duration::from_secs(1);
+const SILENCE: Duration = Duration::from_secs(3);
 /// How long a status may take: the node sends one per second.
 const STATUS: Duration = Duration::from_secs(5);
 /// A status that left later than this after the last answer counts all of them.
