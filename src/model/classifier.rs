@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use ndarray::{Array1, Array4, ArrayView4, s};
+use ndarray::{Array1, Array4, ArrayView4};
 use sha2::{Digest, Sha256};
 use tch::Device;
 
 use super::failure::{self, guarded};
-use super::network::Network;
+use super::network::{LARGEST_PART, Network};
 use super::outputs::{activations, matrix, values};
 use super::tuning::tune;
 use super::{DeviceChoice, InputSpec, Manifest, ManifestError, device};
@@ -15,7 +15,7 @@ use crate::activation::{Activations, FeatureLayout, Head, LayerSpec};
 
 /// Largest difference between the logits and `weight · z + bias` that rounding explains, relative to the logits.
 const HEAD_TOLERANCE: f32 = 1e-3;
-/// Forward passes before the first image, so that libtorch's allocations and kernel choices are made.
+/// Forward passes before the first image of a network that gets whole batches.
 const WARM_UP_PASSES: usize = 3;
 
 /// Why a model cannot be loaded or run.
@@ -86,7 +86,7 @@ impl Classifier {
     pub fn load(folder: &Path, device: &DeviceChoice) -> Result<Self, ModelError> {
         guarded(|| {
             let mut classifier = Self::read(folder, *device)?;
-            let images = probe_images(&classifier.manifest);
+            let images = probe_images(&classifier.manifest, 2);
             tune(&mut classifier.network, &classifier.manifest, images.view())?;
             tracing::debug!("{:?}", classifier.network.execution());
             classifier.warm_up()?;
@@ -173,7 +173,7 @@ impl Classifier {
 
     /// First pass: learns the layout and checks it against the manifest.
     fn check(&mut self) -> Result<(), ModelError> {
-        let activations = self.forward(probe_images(&self.manifest).slice(s![..1, .., .., ..]))?;
+        let activations = self.forward(probe_images(&self.manifest, 1).view())?;
         let found = activations.logits.ncols();
         if found != self.manifest.classes.len() {
             let named = self.manifest.classes.len();
@@ -183,16 +183,21 @@ impl Classifier {
         self.head.as_ref().map_or(Ok(()), |head| check_head(head, &activations, self.layout.penultimate))
     }
 
+    /// Passes of all sizes that a part of a batch may have, so that libtorch makes its choices and allocations before the first
+    /// image comes.
     fn warm_up(&self) -> Result<(), ModelError> {
-        let images = probe_images(&self.manifest);
-        (0..WARM_UP_PASSES).try_for_each(|_| self.forward(images.slice(s![..1, .., .., ..])).map(|_| ()))
+        let batches: Vec<usize> = match self.network.execution().side_by_side {
+            Some(threads) => (1..=LARGEST_PART).map(|size| size * threads.get()).collect(),
+            None => vec![1; WARM_UP_PASSES],
+        };
+        batches.into_iter().try_for_each(|batch| self.forward(probe_images(&self.manifest, batch).view()).map(|_| ()))
     }
 }
 
-/// Two images that no operation can do without looking at.
-fn probe_images(manifest: &Manifest) -> Array4<f32> {
+/// Images that no operation can do without looking at.
+fn probe_images(manifest: &Manifest, count: usize) -> Array4<f32> {
     let InputSpec { width, height, .. } = manifest.input;
-    Array4::from_shape_fn((2, 3, height, width), |(image, channel, y, x)| {
+    Array4::from_shape_fn((count, 3, height, width), |(image, channel, y, x)| {
         ((image * 11 + channel * 7 + y * 3 + x * 5) % 17) as f32 / 16.0
     })
 }

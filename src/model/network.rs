@@ -9,14 +9,18 @@ use tch::{CModule, Device, IValue, TchError, Tensor};
 use super::ModelError;
 use super::failure::guarded;
 
+/// Most images of a part of a batch that runs on one thread. For every number of images libtorch chooses and prepares its
+/// convolutions anew, so there are only so many, and all of them are met when a model is loaded.
+pub(super) const LARGEST_PART: usize = 8;
+
 /// How passes are run. The outputs are the same but for rounding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Execution {
     /// Whether images and the weights of convolutions have their channels innermost in memory. libtorch's convolutions on the
     /// CPU are faster on those, and its own choice for a single small image is the slowest that it has.
     pub channels_last: bool,
-    /// Into how many parts a batch is cut at most, which run side by side on one thread each. `None`: the whole batch at once,
-    /// on as many threads as libtorch likes.
+    /// How many threads there are for the parts that a batch is cut into, each of which runs on one thread. `None`: the whole
+    /// batch runs at once, on as many threads as libtorch likes.
     ///
     /// libtorch's threads wait for each other after every operation, which costs small networks a good part of their time,
     /// and far more when other programs use the cores: each wait then lasts until the last thread had its turn.
@@ -73,8 +77,8 @@ impl Network {
 
     /// Runs `N×C×H×W` images through the network, one output for every part of the batch.
     pub fn forward(&self, images: ArrayView4<'_, f32>) -> Result<Vec<Outputs>, ModelError> {
-        let Some(parts) = self.execution.side_by_side else { return Ok(vec![self.pass(images)?]) };
-        let size = images.len_of(Axis(0)).div_ceil(parts.get()).max(1);
+        let Some(threads) = self.execution.side_by_side else { return Ok(vec![self.pass(images)?]) };
+        let size = images.len_of(Axis(0)).div_ceil(threads.get()).clamp(1, LARGEST_PART);
         match images.len_of(Axis(0)) {
             count if count <= size => Ok(vec![self.pass_on_one_thread(images)?]),
             _ => {

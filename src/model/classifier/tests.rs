@@ -1,5 +1,5 @@
 use approx::assert_abs_diff_eq;
-use ndarray::{Array4, ArrayView4, Axis};
+use ndarray::{Array1, Array4, ArrayView4, Axis, s};
 use tempfile::TempDir;
 
 use super::*;
