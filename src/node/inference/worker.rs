@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use image::RgbImage;
 
 use crate::activation::Activations;
-use crate::frame::{FrameError, Region};
+use crate::frame::{DecodeOptions, Frame, FrameError, Region};
 use crate::monitor::Verdict;
 use crate::pipeline::PipelineOutput;
 use crate::queue::{DropOldest, Popped};
@@ -21,7 +21,7 @@ const POLL: Duration = Duration::from_millis(100);
 /// Judges regions of an image; the node's view of the pipeline.
 pub trait Judge {
     /// One result per region, in order. Problems are results, never panics.
-    fn judge(&mut self, image: &RgbImage, regions: &[Region], tuning: &Tuning) -> PipelineOutput;
+    fn judge(&mut self, frame: &Frame<'_>, regions: &[Region], tuning: &Tuning) -> PipelineOutput;
 }
 
 /// Everything known about one image once it is judged.
@@ -36,14 +36,27 @@ pub struct Judged {
 /// What the viewer shows besides the answer.
 #[derive(Debug)]
 pub struct Evidence {
-    /// Decoded image.
-    pub image: RgbImage,
+    /// The image where it had to be decoded as a whole.
+    pub decoded: Option<Frame<'static>>,
     /// Image as it arrived.
     pub picture: Picture,
+    /// How it is read.
+    pub options: DecodeOptions,
     /// Activations of the judged regions.
-    pub activations: Option<Activations>,
+    pub activations: Option<Arc<Activations>>,
     /// Row in `activations` of every region.
     pub rows: Vec<Option<usize>>,
+}
+
+impl Evidence {
+    /// Converts the whole image, of which only the regions were converted so far.
+    #[must_use]
+    pub fn image(&self) -> RgbImage {
+        match &self.decoded {
+            Some(frame) => frame.to_rgb(),
+            None => self.picture.frame(&self.options).map(Frame::into_rgb).unwrap_or_default(),
+        }
+    }
 }
 
 /// What the inference thread shares with the rest of the node.
@@ -104,14 +117,16 @@ fn process(shared: &Shared, judge: &mut impl Judge, request: Request) -> Judged 
     if regions.is_empty() {
         return Judged { answer: Answer { header, entries: Vec::new() }, evidence: None };
     }
-    match picture.decode() {
-        Ok(image) => {
+    let options = DecodeOptions::default();
+    match picture.frame(&options) {
+        Ok(frame) => {
             let rectangles: Vec<Region> = regions.iter().map(|named| named.region).collect();
-            let output = judge.judge(&image, &rectangles, &shared.tuning());
+            let output = judge.judge(&frame, &rectangles, &shared.tuning());
+            let decoded = frame.into_owned();
             let rows = output.results.iter().map(|result| result.row).collect();
             let entries = entries(regions, output.results.into_iter().map(|result| result.outcome));
             count_unknown(shared, &entries);
-            let evidence = Evidence { image, picture, activations: output.activations, rows };
+            let evidence = Evidence { decoded, picture, options, activations: output.activations, rows };
             Judged { answer: Answer { header, entries }, evidence: Some(evidence) }
         }
         Err(error) => {
@@ -148,10 +163,11 @@ fn short(reason: &str) -> &str {
 fn kind(error: &FrameError) -> &'static str {
     match error {
         FrameError::Encoding { .. } => "unsupported encoding",
+        FrameError::Depth { .. } => "depth image",
         FrameError::Format { .. } => "unsupported format",
-        FrameError::Empty { .. } | FrameError::TooLarge { .. } => "impossible dimensions",
+        FrameError::Empty { .. } | FrameError::TooLarge { .. } | FrameError::Odd { .. } => "impossible dimensions",
         FrameError::Step { .. } | FrameError::DataLength { .. } => "wrong data size",
-        FrameError::Truncated { .. } | FrameError::Decode(_) => "corrupt image",
+        FrameError::Truncated { .. } | FrameError::Jpeg(_) | FrameError::Decode(_) => "corrupt image",
         _ => "undecodable image",
     }
 }
@@ -168,14 +184,15 @@ mod tests {
     struct Fake;
 
     impl Judge for Fake {
-        fn judge(&mut self, image: &RgbImage, regions: &[Region], tuning: &Tuning) -> PipelineOutput {
+        fn judge(&mut self, frame: &Frame<'_>, regions: &[Region], tuning: &Tuning) -> PipelineOutput {
             let result = |region: &Region| {
                 let hypothesis = Hypothesis { class: 1, score: 0.5 };
                 let top_k = vec![hypothesis; tuning.top_k];
                 let outcome = Outcome::unknown(top_k, "no monitor: x".into());
-                let inside = region.x < image.width();
+                let inside = region.x < frame.width();
                 RegionResult {
                     region: *region,
+                    judged: None,
                     outcome: if inside { Ok(outcome) } else { Err(format!("region {} is outside", region.x)) },
                     row: None,
                 }
@@ -189,7 +206,8 @@ mod tests {
     }
 
     fn request(sec: i32, encoding: &str, regions: Vec<NamedRegion>) -> Request {
-        let picture = Picture::Raw { encoding: encoding.into(), width: 2, height: 1, step: 6, data: vec![7; 6] };
+        let (encoding, data) = (encoding.into(), vec![7; 6]);
+        let picture = Picture::Raw { encoding, width: 2, height: 1, step: 6, is_bigendian: false, data };
         let header = Header { stamp: Stamp { sec, nanosec: 3 }, frame_id: "camera".into() };
         Request { header, picture, regions, arrived: Instant::now() }
     }
@@ -227,14 +245,14 @@ mod tests {
     fn problems_become_reasons_and_the_loop_goes_on() {
         let shared = shared();
         let requests = vec![
-            request(1, "bayer_rggb8", vec![region(0), region(1)]),
+            request(1, "yuv420p", vec![region(0), region(1)]),
             request(2, "rgb8", vec![region(99)]),
             request(3, "rgb8", vec![NamedRegion::whole_image()]),
         ];
         let answers = answers(&shared, requests);
         let reasons: Vec<&String> =
             answers[0].entries.iter().map(|entry| entry.outcome.as_ref().unwrap_err()).collect();
-        assert!(reasons.len() == 2 && reasons[0].contains("bayer_rggb8"), "{reasons:?}");
+        assert!(reasons.len() == 2 && reasons[0].contains("yuv420p"), "{reasons:?}");
         assert_eq!(answers[1].entries[0].outcome.as_ref().unwrap_err(), "region 99 is outside");
         assert!(answers[2].entries[0].outcome.is_ok());
         let unknown = shared.count(|statistics| statistics.counts().unknown.clone());

@@ -106,7 +106,7 @@ mod tests {
 
     fn show(camera: &mut Camera, sec: i32) -> Instant {
         let now = Instant::now();
-        camera.image(header(sec), Picture::Compressed(vec![]), now);
+        camera.image(header(sec), Picture::Compressed { format: String::new(), data: vec![] }, now);
         now
     }
 

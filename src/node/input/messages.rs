@@ -10,14 +10,15 @@ use crate::frame::Region;
 /// The image of a raw message.
 #[must_use]
 pub fn from_raw(message: Image) -> (Header, Picture) {
-    let Image { header, height, width, encoding, step, data, .. } = message;
-    (from_header(header), Picture::Raw { encoding, width, height, step, data })
+    let Image { header, height, width, encoding, is_bigendian, step, data } = message;
+    (from_header(header), Picture::Raw { encoding, width, height, step, is_bigendian: is_bigendian != 0, data })
 }
 
 /// The image of a compressed message.
 #[must_use]
 pub fn from_compressed(message: CompressedImage) -> (Header, Picture) {
-    (from_header(message.header), Picture::Compressed(message.data))
+    let CompressedImage { header, format, data } = message;
+    (from_header(header), Picture::Compressed { format, data })
 }
 
 /// Stamp and regions of a message.
@@ -52,14 +53,16 @@ mod tests {
             height: 1,
             width: 2,
             encoding: "rgb8".into(),
+            is_bigendian: 1,
             step: 6,
             data: vec![7; 6],
-            ..Default::default()
         };
-        let picture = Picture::Raw { encoding: "rgb8".into(), width: 2, height: 1, step: 6, data: vec![7; 6] };
+        let (encoding, data) = ("rgb8".into(), vec![7; 6]);
+        let picture = Picture::Raw { encoding, width: 2, height: 1, step: 6, is_bigendian: true, data };
         assert_eq!(from_raw(image), (ours_header.clone(), picture));
         let image = CompressedImage { header: header.clone(), format: "jpeg".into(), data: vec![1] };
-        assert_eq!(from_compressed(image), (ours_header.clone(), Picture::Compressed(vec![1])));
+        let picture = Picture::Compressed { format: "jpeg".into(), data: vec![1] };
+        assert_eq!(from_compressed(image), (ours_header.clone(), picture));
         let regions = ours::RegionArray {
             header,
             regions: vec![ours::Region {

@@ -2,9 +2,7 @@
 
 use std::time::Instant;
 
-use image::RgbImage;
-
-use crate::frame::{FrameError, RawImage, Region, decode_compressed, decode_raw};
+use crate::frame::{DecodeOptions, Frame, FrameError, RawImage, Region};
 use crate::pipeline::Outcome;
 
 use super::pairing::Stamp;
@@ -31,11 +29,18 @@ pub enum Picture {
         height: u32,
         /// Bytes per row, padding included.
         step: u32,
+        /// Byte order of samples of two bytes.
+        is_bigendian: bool,
         /// Pixels, row by row.
         data: Vec<u8>,
     },
-    /// `sensor_msgs/CompressedImage`: the bytes of a JPEG or PNG file.
-    Compressed(Vec<u8>),
+    /// `sensor_msgs/CompressedImage`.
+    Compressed {
+        /// What the sender says about its encoding and compression.
+        format: String,
+        /// The bytes of a JPEG or PNG file.
+        data: Vec<u8>,
+    },
 }
 
 /// A region as it was asked for, returned unchanged with the result.
@@ -89,15 +94,16 @@ impl NamedRegion {
 }
 
 impl Picture {
-    /// Decodes to RGB.
+    /// The image, to be converted where pixels are asked for.
     ///
     /// # Errors
     /// [`FrameError`] when the bytes are no image of a supported encoding.
-    pub fn decode(&self) -> Result<RgbImage, FrameError> {
+    pub fn frame(&self, options: &DecodeOptions) -> Result<Frame<'_>, FrameError> {
         match self {
-            Self::Compressed(data) => decode_compressed(data),
-            Self::Raw { encoding, width, height, step, data } => {
-                decode_raw(&RawImage { encoding, width: *width, height: *height, step: *step, data })
+            Self::Compressed { format, data } => Frame::compressed(data, format, options),
+            Self::Raw { encoding, width, height, step, is_bigendian, data } => {
+                let (width, height, step, is_bigendian) = (*width, *height, *step, *is_bigendian);
+                Frame::raw(&RawImage { encoding, width, height, step, is_bigendian, data }, options)
             }
         }
     }
@@ -106,7 +112,7 @@ impl Picture {
     #[must_use]
     pub fn into_jpeg(self) -> Option<Vec<u8>> {
         match self {
-            Self::Compressed(data) if data.starts_with(&[0xff, 0xd8]) => Some(data),
+            Self::Compressed { data, .. } if data.starts_with(&[0xff, 0xd8]) => Some(data),
             _ => None,
         }
     }

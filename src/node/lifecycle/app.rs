@@ -13,7 +13,7 @@ use image::RgbImage;
 
 use super::signals;
 use super::spin::Spinner;
-use crate::frame::Region;
+use crate::frame::{Frame, Region};
 use crate::monitor::Levels;
 use crate::node::health::diagnostics::InferenceHealth;
 use crate::node::health::logging;
@@ -155,9 +155,9 @@ fn subscriptions(settings: &Settings, names: &Names) -> Vec<Subscription> {
 struct PipelineJudge(Pipeline);
 
 impl Judge for PipelineJudge {
-    fn judge(&mut self, image: &RgbImage, regions: &[Region], tuning: &Tuning) -> PipelineOutput {
+    fn judge(&mut self, frame: &Frame<'_>, regions: &[Region], tuning: &Tuning) -> PipelineOutput {
         let levels = Levels { suspect: tuning.suspect_level, alarm: tuning.alarm_level };
-        self.0.judge(image, regions, &levels, tuning.top_k)
+        self.0.judge_image(frame, regions, &levels, tuning.top_k)
     }
 }
 
@@ -171,7 +171,7 @@ fn start_inference(
     let (shared, mut judge) = (shared.clone(), PipelineJudge(pipeline));
     let (warm, wait_until_warm) = sync_channel(1);
     let work = move || {
-        let blank = RgbImage::new(64, 64);
+        let blank = Frame::from(RgbImage::new(64, 64));
         judge.judge(&blank, &[Region::WHOLE], &shared.tuning());
         // Nobody waits any more when the node is ending already.
         let _ = warm.try_send(());
