@@ -13,8 +13,10 @@ use super::encoding::{Encoding, MONO8, MONO16, RGB8, RGB16, RGBA8, RGBA16};
 use super::source::{Frame, Note, mosaic_of, packed};
 use super::{DecodeOptions, FrameError, check_dimensions, jpeg};
 
-/// Memory that a decoder may take for every pixel of the largest image, besides the result: four channels of two bytes.
+/// Memory that a decoder may take besides the result: four channels of two bytes for every pixel of the largest image, and
+/// what it needs for an image of any size.
 const DECODER_BYTES_PER_PIXEL: u64 = 8;
+const DECODER_BYTES: u64 = 1 << 20;
 
 impl Frame<'static> {
     /// Decodes a JPEG or PNG of a `sensor_msgs/CompressedImage`; which of the two tell its first bytes. `format` is the
@@ -104,7 +106,8 @@ fn guarded<T>(decode: impl FnOnce() -> Result<T, FrameError>) -> Result<T, Frame
 
 fn decode_other(data: &[u8], kind: ImageFormat, options: &DecodeOptions) -> Result<Frame<'static>, FrameError> {
     let mut limits = Limits::no_limits();
-    limits.max_alloc = Some(options.max_pixels.saturating_mul(DECODER_BYTES_PER_PIXEL));
+    let bytes = options.max_pixels.saturating_mul(DECODER_BYTES_PER_PIXEL).saturating_add(DECODER_BYTES);
+    limits.max_alloc = Some(bytes);
     let mut reader = ImageReader::with_format(Cursor::new(data), kind);
     reader.limits(limits);
     let decoder = reader.into_decoder()?;

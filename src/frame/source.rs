@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt};
 
 use image::RgbImage;
 
-use super::convert::{Depth, Description, View};
+use super::convert::{BitDepth, Description, View};
 use super::encoding::{Encoding, Layout, MONO8, RGB8, Sample};
 use super::{DecodeOptions, FrameError, Region, check_dimensions};
 
@@ -50,8 +50,8 @@ impl fmt::Display for Note {
             ),
             Self::ColourLost { original } => write!(
                 formatter,
-                "colour is lost: the camera delivers {original}, but the compressed image is grey; let the camera \
-                 deliver rgb8 or bgr8, or take the raw image"
+                "colour is lost: the camera delivers {original}, but the compressed image is grey; convert it to bgr8 \
+                 before it is compressed, or take the raw image"
             ),
         }
     }
@@ -78,20 +78,20 @@ impl<'a> Frame<'a> {
         let encoding = Encoding::from_ros(raw.encoding).ok_or_else(found)?;
         let step = check(raw, encoding, options)?;
         let (width, height, big_endian) = (raw.width, raw.height, raw.is_bigendian);
-        let description = Description { encoding, width, height, step, big_endian, depth: Depth::FULL };
+        let description = Description { encoding, width, height, step, big_endian, bit_depth: BitDepth::FULL };
         Ok(Self::new(description, Cow::Borrowed(raw.data), options))
     }
 
-    /// `data` fit the description, whose `depth` is found out here.
+    /// `data` fit the description, whose `bit_depth` is found out here.
     pub(super) fn new(mut description: Description, data: Cow<'a, [u8]>, options: &DecodeOptions) -> Self {
         let mut notes = Vec::new();
         if description.encoding.is_deep() {
-            description.depth = match options.bit_depth {
-                0 => Depth::holding(View { description, data: &data }.largest_sample()),
-                bits => Depth::of_bits(bits),
+            description.bit_depth = match options.bit_depth {
+                0 => BitDepth::holding(View { description, data: &data }.largest_sample()),
+                bits => BitDepth::of_bits(bits),
             };
             if options.bit_depth == 0 {
-                notes.push(Note::BitDepth { bits: description.depth.bits() });
+                notes.push(Note::BitDepth { bits: description.bit_depth.bits() });
             }
         }
         Self { description, data, notes }
@@ -194,7 +194,7 @@ impl<'a> From<&'a RgbImage> for Frame<'a> {
     }
 }
 
-/// The same image, not a copy of its pixels.
+/// The same image without its notes, not a copy of its pixels.
 impl<'a> From<&'a Frame<'_>> for Frame<'a> {
     fn from(frame: &'a Frame<'_>) -> Self {
         Self { description: frame.description, data: Cow::Borrowed(&frame.data), notes: Vec::new() }
@@ -205,7 +205,7 @@ impl<'a> From<&'a Frame<'_>> for Frame<'a> {
 pub(super) fn packed(encoding: Encoding, width: u32, height: u32) -> Description {
     let step = encoding.bytes_per_pixel() * width as usize;
     let big_endian = cfg!(target_endian = "big");
-    Description { encoding, width, height, step, big_endian, depth: Depth::FULL }
+    Description { encoding, width, height, step, big_endian, bit_depth: BitDepth::FULL }
 }
 
 /// Checks the description against the data; returns the bytes from one row to the next one.

@@ -7,6 +7,7 @@
 use image::RgbImage;
 
 use super::View;
+use super::vector::{self, Loop};
 use crate::frame::encoding::Sample;
 use crate::frame::region::Region;
 
@@ -30,9 +31,9 @@ pub(super) fn crop(view: &View<'_>, area: Region, cfa: Cfa, sample: Sample) -> R
     let step = area.width as usize + 2;
     for (target, y) in image.chunks_exact_mut(3 * area.width as usize).zip(0_u32..) {
         let rows = &surrounded[y as usize * step..][..3 * step];
-        let red_row = (area.y + y) % 2 == cfa.red_y;
-        let first_is_green = (area.x % 2 == cfa.red_x) != red_row;
-        convert_row(rows, target, red_row, first_is_green);
+        let is_red = (area.y + y) % 2 == cfa.red_y;
+        let first_is_green = (area.x % 2 == cfa.red_x) != is_red;
+        vector::run(Row { target, rows, is_red, first_is_green });
     }
     image
 }
@@ -67,30 +68,66 @@ fn mirrored(index: u32, offset: i32, length: u32) -> u32 {
     inside(offset).or_else(|| inside(-offset)).unwrap_or(index)
 }
 
-/// Converts a row; `rows` are the one above, the row itself and the one below, each with a pixel more on both sides.
-fn convert_row(rows: &[u8], target: &mut [u8], red_row: bool, first_is_green: bool) {
-    let target = target.as_chunks_mut::<3>().0;
-    let (above, rest) = rows.split_at(target.len() + 2);
-    let (here, below) = rest.split_at(target.len() + 2);
-    let neighbours = above.windows(3).zip(here.windows(3)).zip(below.windows(3));
-    for (index, (rgb, ((above, here), below))) in target.iter_mut().zip(neighbours).enumerate() {
-        let across = mean_of_two(here[0], here[2]);
-        let along = mean_of_two(above[1], below[1]);
-        // The colour of this row's filters, green, and the colour of the other rows.
-        let [own, green, other] = if (index % 2 == 0) == first_is_green {
-            [across, here[1], along]
-        } else {
-            let cross = mean_of_four(here[0], here[2], above[1], below[1]);
-            [here[1], cross, mean_of_four(above[0], above[2], below[0], below[2])]
-        };
-        *rgb = if red_row { [own, green, other] } else { [other, green, own] };
+struct Row<'a> {
+    target: &'a mut [u8],
+    /// The row above, the row itself and the one below, each with a pixel more on both sides.
+    rows: &'a [u8],
+    /// Whether the row has red filters; otherwise it has blue ones.
+    is_red: bool,
+    first_is_green: bool,
+}
+
+impl Loop for Row<'_> {
+    #[inline(always)]
+    fn run(self) {
+        match (self.is_red, self.first_is_green) {
+            (true, true) => self.convert::<true, true>(),
+            (true, false) => self.convert::<true, false>(),
+            (false, true) => self.convert::<false, true>(),
+            (false, false) => self.convert::<false, false>(),
+        }
     }
 }
 
+impl Row<'_> {
+    /// Two pixels at a time, so that it is known which of them is green.
+    #[inline(always)]
+    fn convert<const IS_RED: bool, const FIRST_IS_GREEN: bool>(self) {
+        let width = self.target.len() / 3;
+        let (above, rest) = self.rows.split_at(width + 2);
+        let (here, below) = rest.split_at(width + 2);
+        let around = |x: usize| [&above[x..x + 3], &here[x..x + 3], &below[x..x + 3]];
+        let (pairs, last) = self.target.as_chunks_mut::<6>();
+        for (x, target) in (0..).step_by(2).zip(pairs) {
+            let [r0, g0, b0] = pixel::<IS_RED>(around(x), FIRST_IS_GREEN);
+            let [r1, g1, b1] = pixel::<IS_RED>(around(x + 1), !FIRST_IS_GREEN);
+            *target = [r0, g0, b0, r1, g1, b1];
+        }
+        if !last.is_empty() {
+            last.copy_from_slice(&pixel::<IS_RED>(around(width - 1), FIRST_IS_GREEN));
+        }
+    }
+}
+
+/// RGB of a pixel from the three by three samples around it.
+#[inline(always)]
+fn pixel<const IS_RED: bool>([above, here, below]: [&[u8]; 3], is_green: bool) -> [u8; 3] {
+    // The colour of this row's filters, green, and the colour of the other rows.
+    let [own, green, other] = if is_green {
+        [mean_of_two(here[0], here[2]), here[1], mean_of_two(above[1], below[1])]
+    } else {
+        let cross = mean_of_four(here[0], here[2], above[1], below[1]);
+        [here[1], cross, mean_of_four(above[0], above[2], below[0], below[2])]
+    };
+    if IS_RED { [own, green, other] } else { [other, green, own] }
+}
+
+#[inline(always)]
 fn mean_of_two(a: u8, b: u8) -> u8 {
     ((u16::from(a) + u16::from(b) + 1) >> 1) as u8
 }
 
+#[inline(always)]
 fn mean_of_four(a: u8, b: u8, c: u8, d: u8) -> u8 {
     ((u16::from(a) + u16::from(b) + u16::from(c) + u16::from(d) + 2) >> 2) as u8
 }

@@ -1,12 +1,13 @@
 //! From the samples of an encoding to RGB, for a rectangle of an image: pixels outside of it are not converted.
 
 mod bayer;
-mod depth;
+mod bit_depth;
 mod packed;
+mod vector;
 mod yuv;
 
 pub(super) use bayer::Cfa;
-pub(super) use depth::Depth;
+pub(super) use bit_depth::BitDepth;
 pub(super) use yuv::Chroma;
 
 use image::RgbImage;
@@ -25,7 +26,7 @@ pub(super) struct Description {
     /// Byte order of samples of two bytes.
     pub big_endian: bool,
     /// How samples of two bytes become one byte.
-    pub depth: Depth,
+    pub bit_depth: BitDepth,
 }
 
 /// An image as it lies in its bytes.
@@ -51,12 +52,9 @@ impl<'a> View<'a> {
     /// Largest sample of an image with samples of two bytes; opacity does not count.
     pub fn largest_sample(&self) -> u16 {
         let Description { encoding, width, height, .. } = self.description;
-        let opacity_at = match encoding.layout() {
-            Layout::Packed { channels: 4, .. } => Some(3),
-            _ => None,
-        };
+        let has_opacity = matches!(encoding.layout(), Layout::Packed { channels: 4, .. });
         let rows = self.rows(Region { x: 0, y: 0, width, height });
-        let largest = |row| depth::largest_sample(row, self.description.big_endian, opacity_at);
+        let largest = |row| bit_depth::largest_sample(row, self.description.big_endian, has_opacity);
         rows.map(largest).max().unwrap_or(0)
     }
 
@@ -73,7 +71,7 @@ impl<'a> View<'a> {
         match sample {
             Sample::U8 => row,
             Sample::U16 => {
-                self.description.depth.narrow(row, self.description.big_endian, buffer);
+                self.description.bit_depth.narrow(row, self.description.big_endian, buffer);
                 buffer
             }
         }

@@ -2,21 +2,27 @@
 //! block. That is what OpenCV's `cvtColor`, and so `cv_bridge`, does with these encodings, and the arithmetic is that of
 //! OpenCV to the last bit.
 
+use std::num::Wrapping;
+
 use image::{RgbImage, imageops};
 
 use super::View;
+use super::vector::{self, Loop};
 use crate::frame::region::Region;
 
+/// Nothing here wraps; checking it would keep the loops from being vectorised.
+type Fixed = Wrapping<i32>;
+
 /// Fractional bits of the factors.
-const SHIFT: i32 = 20;
-const HALF: i32 = 1 << (SHIFT - 1);
+const SHIFT: usize = 20;
+const HALF: Fixed = Wrapping(1 << (SHIFT - 1));
 /// Factors of ITU-R BT.601 in limited range in units of 2⁻²⁰: 255/219 for luma; 2·(1−0.299)·255/224 = 1.596 for red and
 /// 2·(1−0.114)·255/224 = 2.018 for blue, and for green what remains of them.
-const LUMA: i32 = 1_220_542;
-const RED_OF_V: i32 = 1_673_527;
-const GREEN_OF_U: i32 = -409_993;
-const GREEN_OF_V: i32 = -852_492;
-const BLUE_OF_U: i32 = 2_116_026;
+const LUMA: Fixed = Wrapping(1_220_542);
+const RED_OF_V: Fixed = Wrapping(1_673_527);
+const GREEN_OF_U: Fixed = Wrapping(-409_993);
+const GREEN_OF_V: Fixed = Wrapping(-852_492);
+const BLUE_OF_U: Fixed = Wrapping(2_116_026);
 
 /// How the chroma of a semi-planar image lies beside its luma.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,54 +58,76 @@ pub(super) fn crop_packed(view: &View<'_>, area: Region, luma_first: bool) -> Rg
     let whole = whole_pairs(area);
     let mut image = RgbImage::new(whole.width, whole.height);
     for (target, row) in image.chunks_exact_mut(3 * whole.width as usize).zip(view.rows(whole)) {
-        let pairs = target.as_chunks_mut().0.iter_mut().zip(row.as_chunks().0);
-        if luma_first {
-            pairs.for_each(|(rgb, &[y0, u, y1, v])| *rgb = pair(y0, y1, u, v));
-        } else {
-            pairs.for_each(|(rgb, &[u, y0, v, y1])| *rgb = pair(y0, y1, u, v));
-        }
+        vector::run(PackedRow { target, row, luma_first });
     }
     trimmed(image, whole, area)
 }
 
 /// A plane of luma, then one of chroma.
-pub(super) fn crop_planes(view: &View<'_>, area: Region, chroma: Chroma) -> RgbImage {
-    let whole = if chroma == Chroma::Nv24 { area } else { whole_pairs(area) };
+pub(super) fn crop_planes(view: &View<'_>, area: Region, kind: Chroma) -> RgbImage {
+    let whole = if kind == Chroma::Nv24 { area } else { whole_pairs(area) };
     let mut image = RgbImage::new(whole.width, whole.height);
     let targets = image.chunks_exact_mut(3 * whole.width as usize);
     for ((target, luma), y) in targets.zip(view.rows(whole)).zip(whole.y..) {
-        let beside = chroma_row(view, whole, chroma, y as usize);
-        match chroma {
-            Chroma::Nv12 => pairs(target, luma, beside, |[u, v]| (u, v)),
-            Chroma::Nv21 => pairs(target, luma, beside, |[v, u]| (u, v)),
-            Chroma::Nv24 => {
-                let pixels = target.as_chunks_mut().0.iter_mut().zip(luma).zip(beside.as_chunks().0);
-                pixels.for_each(|((rgb, &y), &[u, v])| *rgb = pixel(y, parts(u, v)));
-            }
-        }
+        vector::run(PlanesRow { target, luma, chroma: chroma_row(view, whole, kind, y as usize), kind });
     }
     trimmed(image, whole, area)
 }
 
 /// The chroma beside the pixels of `area` in row `y`.
-fn chroma_row<'a>(view: &View<'a>, area: Region, chroma: Chroma, y: usize) -> &'a [u8] {
+fn chroma_row<'a>(view: &View<'a>, area: Region, kind: Chroma, y: usize) -> &'a [u8] {
     let step = view.description.step;
-    let (start, columns) = match chroma {
+    let (start, columns) = match kind {
         Chroma::Nv12 | Chroma::Nv21 => (y / 2 * step, area.x as usize..(area.x + area.width) as usize),
         Chroma::Nv24 => (y * 2 * step, 2 * area.x as usize..2 * (area.x + area.width) as usize),
     };
     &view.data[step * view.description.height as usize + start..][columns]
 }
 
-fn pairs(target: &mut [u8], luma: &[u8], chroma: &[u8], order: impl Fn([u8; 2]) -> (u8, u8)) {
-    let sources = luma.as_chunks().0.iter().zip(chroma.as_chunks().0);
-    for (rgb, (&[y0, y1], &chroma)) in target.as_chunks_mut().0.iter_mut().zip(sources) {
-        let (u, v) = order(chroma);
-        *rgb = pair(y0, y1, u, v);
+struct PackedRow<'a> {
+    target: &'a mut [u8],
+    row: &'a [u8],
+    luma_first: bool,
+}
+
+impl Loop for PackedRow<'_> {
+    #[inline(always)]
+    fn run(self) {
+        let pairs = self.target.as_chunks_mut().0.iter_mut().zip(self.row.as_chunks().0);
+        if self.luma_first {
+            pairs.for_each(|(rgb, &[y0, u, y1, v])| *rgb = pair(y0, y1, u, v));
+        } else {
+            pairs.for_each(|(rgb, &[u, y0, v, y1])| *rgb = pair(y0, y1, u, v));
+        }
     }
 }
 
-#[inline]
+struct PlanesRow<'a> {
+    target: &'a mut [u8],
+    luma: &'a [u8],
+    chroma: &'a [u8],
+    kind: Chroma,
+}
+
+impl Loop for PlanesRow<'_> {
+    #[inline(always)]
+    fn run(self) {
+        let chroma = self.chroma.as_chunks::<2>().0;
+        if self.kind == Chroma::Nv24 {
+            let pixels = self.target.as_chunks_mut().0.iter_mut().zip(self.luma).zip(chroma);
+            pixels.for_each(|((rgb, &y), &[u, v])| *rgb = pixel(y, parts(u, v)));
+            return;
+        }
+        let pairs = self.target.as_chunks_mut().0.iter_mut().zip(self.luma.as_chunks().0).zip(chroma);
+        if self.kind == Chroma::Nv12 {
+            pairs.for_each(|((rgb, &[y0, y1]), &[u, v])| *rgb = pair(y0, y1, u, v));
+        } else {
+            pairs.for_each(|((rgb, &[y0, y1]), &[v, u])| *rgb = pair(y0, y1, u, v));
+        }
+    }
+}
+
+#[inline(always)]
 fn pair(y0: u8, y1: u8, u: u8, v: u8) -> [u8; 6] {
     let parts = parts(u, v);
     let ([r0, g0, b0], [r1, g1, b1]) = (pixel(y0, parts), pixel(y1, parts));
@@ -107,16 +135,21 @@ fn pair(y0: u8, y1: u8, u: u8, v: u8) -> [u8; 6] {
 }
 
 /// What chroma adds to red, green and blue, with the half that rounds.
-#[inline]
-fn parts(u: u8, v: u8) -> [i32; 3] {
-    let (u, v) = (i32::from(u) - 128, i32::from(v) - 128);
+#[inline(always)]
+fn parts(u: u8, v: u8) -> [Fixed; 3] {
+    let (u, v) = (fixed(u) - Wrapping(128), fixed(v) - Wrapping(128));
     [HALF + RED_OF_V * v, HALF + GREEN_OF_V * v + GREEN_OF_U * u, HALF + BLUE_OF_U * u]
 }
 
-#[inline]
-fn pixel(y: u8, parts: [i32; 3]) -> [u8; 3] {
-    let luma = (i32::from(y) - 16).max(0) * LUMA;
-    parts.map(|part| ((luma + part) >> SHIFT).clamp(0, 255) as u8)
+#[inline(always)]
+fn pixel(y: u8, parts: [Fixed; 3]) -> [u8; 3] {
+    let luma = (fixed(y) - Wrapping(16)).max(Wrapping(0)) * LUMA;
+    parts.map(|part| ((luma + part) >> SHIFT).0.clamp(0, 255) as u8)
+}
+
+#[inline(always)]
+fn fixed(sample: u8) -> Fixed {
+    Wrapping(sample.into())
 }
 
 /// The smallest area of whole pairs around `area`.

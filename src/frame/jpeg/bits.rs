@@ -37,7 +37,7 @@ impl<'a> Bits<'a> {
                 return Err(Ended);
             }
         }
-        self.buffer <<= bits;
+        self.buffer = self.buffer.wrapping_shl(bits);
         self.count -= bits;
         Ok(())
     }

@@ -4,16 +4,29 @@ use super::bits::{Bits, Ended};
 
 /// Bits that are looked up at once; longer codes are rare.
 const LOOKUP_BITS: u32 = 10;
+/// Most bits of an AC coefficient of an image of 8 bits (F.1.2.2).
+pub(super) const MOST_AC_BITS: u8 = 10;
 
 /// A code table.
 #[derive(Debug, Clone)]
 pub(super) struct Table {
     /// For the next [`LOOKUP_BITS`] bits: length of the code (0 when it is longer) and symbol.
     lookup: Vec<(u8, u8)>,
+    /// The same for the symbols of AC coefficients.
+    steps: Vec<Step>,
     /// For every length: one more than its largest code, shifted to 16 bits; and what leads from a code to its symbol.
     ends: [u32; 17],
     offsets: [i32; 17],
     symbols: Vec<u8>,
+}
+
+/// A code of an AC coefficient and the bits of the coefficient.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Step {
+    /// Bits of both; 0 when it is to be found out in another way.
+    pub bits: u8,
+    /// Coefficients that it stands for: zeros and the one after them; 0 for the end of the block.
+    pub coefficients: u8,
 }
 
 /// Why the next symbol cannot be had.
@@ -35,8 +48,13 @@ impl Table {
     /// From the number of codes of every length 1 to 16 and their symbols, shortest first; `None` when there are more codes
     /// than their lengths allow.
     pub fn new(counts: &[u8; 16], symbols: &[u8]) -> Option<Self> {
-        let mut table =
-            Self { lookup: vec![(0, 0); 1 << LOOKUP_BITS], ends: [0; 17], offsets: [0; 17], symbols: symbols.to_vec() };
+        let mut table = Self {
+            lookup: vec![(0, 0); 1 << LOOKUP_BITS],
+            steps: vec![Step::default(); 1 << LOOKUP_BITS],
+            ends: [0; 17],
+            offsets: [0; 17],
+            symbols: symbols.to_vec(),
+        };
         let (mut code, mut index) = (0_u32, 0_usize);
         for (length, &count) in (1_u32..).zip(counts) {
             table.offsets[length as usize] = index as i32 - code as i32;
@@ -59,7 +77,14 @@ impl Table {
             let free = LOOKUP_BITS - length;
             let first = (code << free) as usize;
             self.lookup[first..first + (1 << free)].fill((length as u8, symbol));
+            self.steps[first..first + (1 << free)].fill(step(length as u8, symbol));
         }
+    }
+
+    /// The code and the coefficient that come next in a block.
+    #[inline]
+    pub fn step(&self, bits: &mut Bits<'_>) -> Step {
+        self.steps[(bits.peek_16() >> (16 - LOOKUP_BITS)) as usize]
     }
 
     /// Takes the next symbol.
@@ -82,6 +107,17 @@ impl Table {
         let symbol = usize::try_from(index).ok().and_then(|index| self.symbols.get(index));
         bits.skip(length)?;
         symbol.copied().ok_or(NoSymbol::NoCode)
+    }
+}
+
+/// F.1.2.2: four bits of the symbol are the number of zeros, four the size of the coefficient.
+fn step(length: u8, symbol: u8) -> Step {
+    let (zeros, size) = (symbol >> 4, symbol & 15);
+    match (zeros, size) {
+        (15, 0) => Step { bits: length, coefficients: 16 },
+        (_, 0) => Step { bits: length, coefficients: 0 },
+        (_, 1..=MOST_AC_BITS) => Step { bits: length + size, coefficients: zeros + 1 },
+        _ => Step::default(),
     }
 }
 

@@ -2,11 +2,10 @@
 //! the coefficients are does not matter, only how many bits they take.
 
 use super::bits::Bits;
-use super::huffman::{NoSymbol, Table};
+use super::huffman::{MOST_AC_BITS, NoSymbol, Step, Table};
 
-/// Most bits of a DC difference of an image of 8 bits, and of an AC coefficient (F.1.2.1 and F.1.2.2).
+/// Most bits of a DC difference of an image of 8 bits (F.1.2.1).
 const MOST_DC_BITS: u8 = 11;
-const MOST_AC_BITS: u8 = 10;
 /// Stands for a coefficient of which no scan has come yet.
 const UNSEEN: u8 = u8::MAX;
 
@@ -241,18 +240,32 @@ fn dc_difference(table: &Table, bits: &mut Bits<'_>) -> Result<(), NoSymbol> {
 fn ac_coefficients(table: &Table, bits: &mut Bits<'_>) -> Result<(), NoSymbol> {
     let mut index = 1;
     while index < 64 {
-        let (run, size) = run_and_size(table, bits)?;
-        match (run, size) {
-            (15, 0) => index += 16,
-            (_, 0) => return Ok(()),
-            _ => {
-                index += run + 1;
-                bits.skip(size)?;
-            }
+        let step = table.step(bits);
+        let coefficients = if step.bits == 0 { long_step(table, bits)? } else { taken(step, bits)? };
+        if coefficients == 0 {
+            return Ok(());
         }
+        index += u32::from(coefficients);
     }
     // A coefficient beyond the last one.
     if index > 64 { Err(NoSymbol::NoCode) } else { Ok(()) }
+}
+
+#[inline]
+fn taken(step: Step, bits: &mut Bits<'_>) -> Result<u8, NoSymbol> {
+    bits.skip(step.bits.into())?;
+    Ok(step.coefficients)
+}
+
+#[cold]
+fn long_step(table: &Table, bits: &mut Bits<'_>) -> Result<u8, NoSymbol> {
+    let (zeros, size) = run_and_size(table, bits)?;
+    bits.skip(size)?;
+    Ok(match (zeros, size) {
+        (15, 0) => 16,
+        (_, 0) => 0,
+        _ => zeros as u8 + 1,
+    })
 }
 
 #[inline]
