@@ -107,7 +107,7 @@ fn shipped(criterion: &mut Criterion) {
 fn sign(folder: &Path) -> Features {
     const STOP: usize = 14;
     let classifier = Classifier::load(folder, &DeviceChoice::Cpu).expect("the shipped model can be loaded");
-    let image = frame::cut(&draw_training_sign(STOP, 3, 48), Region::WHOLE, &classifier.manifest().input);
+    let image = frame::cut(draw_training_sign(STOP, 3, 48), Region::WHOLE, &classifier.manifest().input);
     let image = image.expect("the whole image is a region").insert_axis(Axis(0));
     let features = classifier.forward(image.view()).expect("the image has the size of the input").features(0);
     assert_eq!(features.predicted_class(), STOP, "the image is like those the monitor was fitted on");

@@ -1,17 +1,19 @@
 //! The one road from a camera image to a verdict, used by the node, the command line and the examples alike: what was
 //! evaluated is what drives.
 
+use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use image::RgbImage;
-use ndarray::{Array3, Array4, Axis, stack};
+use ndarray::{Array3, Axis, stack};
 
 use crate::activation::{Activations, Features};
-use crate::frame::{self, Region};
+use crate::frame::{self, Frame, FrameError, Region};
 use crate::model::{Classifier, DeviceChoice, ModelError};
 use crate::monitor::{DetectorExplanation, Judgement, Levels, ModelId, Monitor, MonitorError, Verdict};
 
-/// Most regions that go through the network at once; more are judged in several passes.
+/// Most regions that are cut out and go through the network at once; more are judged in several passes.
 const LARGEST_BATCH: usize = 64;
 
 /// Why a pipeline cannot be set up.
@@ -67,11 +69,30 @@ pub struct Outcome {
     pub reason: String,
 }
 
+/// One image with the regions to judge in it.
+#[derive(Debug, Clone, Copy)]
+pub struct Job<'a> {
+    /// The image.
+    pub frame: &'a Frame<'a>,
+    /// Regions of it; [`Region::WHOLE`] for the whole image.
+    pub regions: &'a [Region],
+}
+
+/// Until when passes through the network may begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadline {
+    start: Instant,
+    limit: Duration,
+}
+
 /// One region with its outcome.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RegionResult {
     /// The region as it was asked for.
     pub region: Region,
+    /// The part of it that lies in the image and was judged, before the model's margin is added; `None` where nothing
+    /// was judged.
+    pub judged: Option<Region>,
     /// The outcome, or why the region could not be classified at all.
     pub outcome: Result<Outcome, String>,
     /// Row of this region in [`PipelineOutput::activations`]; `None` when it is not among them.
@@ -83,8 +104,29 @@ pub struct RegionResult {
 pub struct PipelineOutput {
     /// One result per region, in the same order.
     pub results: Vec<RegionResult>,
-    /// Activations of the first forward pass, for looking at; `None` when nothing was classified.
-    pub activations: Option<Activations>,
+    /// Activations of the first forward pass that a region of the image went through, for looking at; regions of other
+    /// images may be among them. `None` when nothing was classified.
+    pub activations: Option<Arc<Activations>>,
+}
+
+impl Deadline {
+    /// `limit` after `start`.
+    #[must_use]
+    pub fn after(start: Instant, limit: Duration) -> Self {
+        Self { start, limit }
+    }
+
+    /// Whether it is over.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.start.elapsed() >= self.limit
+    }
+}
+
+impl fmt::Display for Deadline {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} s", self.limit.as_secs_f64())
+    }
 }
 
 impl Outcome {
@@ -121,46 +163,105 @@ impl Pipeline {
         self.monitor.as_ref()
     }
 
-    /// Judges the regions of an image ([`Region::WHOLE`] for the whole image). Never fails: a region that cannot be
-    /// judged gets a result that says why.
+    /// Judges the regions of one image; see [`Pipeline::judge`].
     #[must_use]
-    pub fn judge(&self, image: &RgbImage, regions: &[Region], levels: &Levels, top_k: usize) -> PipelineOutput {
-        let mut inputs = Vec::with_capacity(regions.len());
-        let cuts: Vec<Result<usize, String>> = regions
-            .iter()
-            .map(|&region| {
-                inputs.push(frame::cut(image, region, &self.classifier.manifest().input).map_err(|e| e.to_string())?);
-                Ok(inputs.len() - 1)
-            })
-            .collect();
-        let (outcomes, activations) = self.classify(&inputs, levels, top_k);
-        let rows = activations.as_ref().map_or(0, Activations::len);
-        let result = |(&region, cut): (&Region, Result<usize, String>)| RegionResult {
-            region,
-            row: cut.as_ref().ok().copied().filter(|&row| row < rows),
-            outcome: cut.and_then(|index| outcomes[index].clone()),
-        };
-        PipelineOutput { results: regions.iter().zip(cuts).map(result).collect(), activations }
-    }
-
-    fn classify(
+    pub fn judge_image<'a>(
         &self,
-        inputs: &[Array3<f32>],
+        image: impl Into<Frame<'a>>,
+        regions: &[Region],
         levels: &Levels,
         top_k: usize,
-    ) -> (Vec<Result<Outcome, String>>, Option<Activations>) {
-        let mut outcomes = Vec::with_capacity(inputs.len());
-        let mut first = None;
-        for (pass, chunk) in inputs.chunks(LARGEST_BATCH).enumerate() {
-            match self.classifier.forward(batch(chunk).view()) {
-                Ok(batch) => {
-                    outcomes.extend((0..batch.len()).map(|row| Ok(self.outcome(&batch.features(row), levels, top_k))));
-                    first = first.or((pass == 0).then_some(batch));
-                }
-                Err(error) => outcomes.extend(chunk.iter().map(|_| Err(error.to_string()))),
+    ) -> PipelineOutput {
+        let job = Job { frame: &image.into(), regions };
+        self.judge(&[job], levels, top_k, None).pop().unwrap_or_default()
+    }
+
+    /// Judges the regions of several images, one output per image in the same order. The regions of all images go through
+    /// the network together, in batches that are cut out one after the other; the images take turns, so that one with many
+    /// regions does not keep the others waiting. Regions whose turn would come after the deadline are not judged.
+    ///
+    /// Never fails: a region that cannot be judged gets a result that says why.
+    #[must_use]
+    pub fn judge(
+        &self,
+        jobs: &[Job<'_>],
+        levels: &Levels,
+        top_k: usize,
+        deadline: Option<Deadline>,
+    ) -> Vec<PipelineOutput> {
+        let mut outputs: Vec<PipelineOutput> = jobs.iter().map(waiting).collect();
+        let mut places = in_turns(jobs).peekable();
+        while places.peek().is_some() {
+            if let Some(deadline) = deadline.filter(Deadline::is_over) {
+                let reason = format!("not judged: the deadline of {deadline} was over");
+                places.for_each(|place| place.result(&mut outputs).outcome = Err(reason.clone()));
+                break;
+            }
+            let batch = self.cut_batch(jobs, &mut places, &mut outputs);
+            if !batch.is_empty() {
+                self.judge_batch(&batch, levels, top_k, &mut outputs);
             }
         }
-        (outcomes, first)
+        outputs
+    }
+
+    /// Cuts out the regions whose turn it is, up to [`LARGEST_BATCH`]; those that cannot be cut out get their result.
+    fn cut_batch(
+        &self,
+        jobs: &[Job<'_>],
+        places: &mut impl Iterator<Item = Place>,
+        outputs: &mut [PipelineOutput],
+    ) -> Vec<(Place, Array3<f32>)> {
+        let mut batch = Vec::new();
+        while batch.len() < LARGEST_BATCH
+            && let Some(place) = places.next()
+        {
+            let (frame, result) = (jobs[place.job].frame, place.result(outputs));
+            match self.cut(frame, result.region) {
+                Ok((judged, input)) => {
+                    result.judged = Some(judged);
+                    batch.push((place, input));
+                }
+                Err(error) => result.outcome = Err(error.to_string()),
+            }
+        }
+        batch
+    }
+
+    fn cut(&self, frame: &Frame<'_>, region: Region) -> Result<(Region, Array3<f32>), FrameError> {
+        let judged = region.clipped(frame.width(), frame.height())?;
+        Ok((judged, frame::cut(frame, region, &self.classifier.manifest().input)?))
+    }
+
+    fn judge_batch(
+        &self,
+        batch: &[(Place, Array3<f32>)],
+        levels: &Levels,
+        top_k: usize,
+        outputs: &mut [PipelineOutput],
+    ) {
+        match self.forward(batch) {
+            Ok(activations) => {
+                let activations = Arc::new(activations);
+                for (row, (place, _)) in batch.iter().enumerate() {
+                    let shown = outputs[place.job].activations.get_or_insert_with(|| Arc::clone(&activations));
+                    let row_shown = Arc::ptr_eq(shown, &activations).then_some(row);
+                    let result = place.result(outputs);
+                    result.outcome = Ok(self.outcome(&activations.features(row), levels, top_k));
+                    result.row = row_shown;
+                }
+            }
+            Err(reason) => batch.iter().for_each(|(place, _)| {
+                let result = place.result(outputs);
+                (result.judged, result.outcome) = (None, Err(reason.clone()));
+            }),
+        }
+    }
+
+    fn forward(&self, batch: &[(Place, Array3<f32>)]) -> Result<Activations, String> {
+        let views: Vec<_> = batch.iter().map(|(_, input)| input.view()).collect();
+        let images = stack(Axis(0), &views).map_err(|error| error.to_string())?;
+        self.classifier.forward(images.view()).map_err(|error| error.to_string())
     }
 
     fn outcome(&self, features: &Features, levels: &Levels, top_k: usize) -> Outcome {
@@ -181,9 +282,30 @@ impl Pipeline {
     }
 }
 
-fn batch(inputs: &[Array3<f32>]) -> Array4<f32> {
-    let views: Vec<_> = inputs.iter().map(Array3::view).collect();
-    stack(Axis(0), &views).expect("frame::cut gives every region the model's input size")
+/// Where the result of a region belongs.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    job: usize,
+    region: usize,
+}
+
+impl Place {
+    fn result(self, outputs: &mut [PipelineOutput]) -> &mut RegionResult {
+        &mut outputs[self.job].results[self.region]
+    }
+}
+
+/// The regions of all jobs: the first of each, then the second of each, and so on.
+fn in_turns(jobs: &[Job<'_>]) -> impl Iterator<Item = Place> {
+    let most = jobs.iter().map(|job| job.regions.len()).max().unwrap_or(0);
+    let of_each = move |region| (0..jobs.len()).map(move |job| Place { job, region });
+    (0..most).flat_map(of_each).filter(|place| place.region < jobs[place.job].regions.len())
+}
+
+/// Results to be filled in.
+fn waiting(job: &Job<'_>) -> PipelineOutput {
+    let result = |&region: &Region| RegionResult { region, judged: None, outcome: Err(String::new()), row: None };
+    PipelineOutput { results: job.regions.iter().map(result).collect(), activations: None }
 }
 
 fn best_classes(features: &Features, count: usize) -> Vec<Hypothesis> {
@@ -193,4 +315,30 @@ fn best_classes(features: &Features, count: usize) -> Vec<Hypothesis> {
     classes.sort_by(|a, b| b.score.total_cmp(&a.score));
     classes.truncate(count);
     classes
+}
+
+#[cfg(test)]
+mod tests {
+    use image::RgbImage;
+
+    use super::*;
+
+    #[test]
+    fn the_images_take_turns() {
+        let image = RgbImage::new(2, 2);
+        let frame = Frame::from(&image);
+        let regions = [Region::WHOLE; 3];
+        let jobs = [3, 0, 1, 2].map(|count| Job { frame: &frame, regions: &regions[..count] });
+        let turns: Vec<(usize, usize)> = in_turns(&jobs).map(|place| (place.job, place.region)).collect();
+        assert_eq!(turns, [(0, 0), (2, 0), (3, 0), (0, 1), (3, 1), (0, 2)]);
+        assert_eq!(in_turns(&[]).count(), 0);
+    }
+
+    #[test]
+    fn a_deadline_counts_from_its_start_and_names_its_length() {
+        let now = Instant::now();
+        let later = Deadline::after(now, Duration::from_secs(3600));
+        assert!(!later.is_over() && Deadline::after(now, Duration::ZERO).is_over());
+        assert_eq!(Deadline::after(now, Duration::from_millis(80)).to_string(), "0.08 s");
+    }
 }

@@ -118,13 +118,13 @@ class RawImages(WithNode):
         self.assertIn(confidence.explanation.split(":")[0], DETECTORS)
 
     def test_bad_images_are_unknown_with_the_reason_and_the_node_goes_on(self):
-        bayer = raw_image(stop_sign(), "bayer_rggb8")
+        planar = raw_image(stop_sign(), "yuv420p")
         short = raw_image(stop_sign())
         short.data = short.data[:-10]
         narrow = raw_image(stop_sign())
         narrow.step -= 3
         empty = Image(encoding="rgb8")
-        for image, word in ((bayer, "bayer_rggb8"), (short, "bytes"), (narrow, "step"), (empty, "no pixels")):
+        for image, word in ((planar, "yuv420p"), (short, "bytes"), (narrow, "step"), (empty, "no pixels")):
             classified, judged = self.client.ask(image)
             self.assert_unknown(judged, word)
             self.assertTrue(math.isnan(classified.results[0].score))
@@ -246,14 +246,14 @@ class Regions(WithNode):
     def test_every_region_is_answered_in_order(self):
         noise = region("noise", 150, 100, 60, 60)
         sign = region("sign", 37, 27, 50, 50)
-        outside = region("outside", 280, 180, 40, 40)
+        outside = region("outside", 300, 180, 40, 40)
         classified, judged = self.client.ask(self.scene(), [noise, sign, outside])
         for results in (classified.results, judged.results):
             self.assertEqual([result.region for result in results], [noise, sign, outside])
         self.assertEqual(classified.results[1].class_name, STOP)
         self.assertNotEqual(judged.results[1].verdict, OodConfidence.UNKNOWN)
         self.assertEqual(judged.results[2].verdict, OodConfidence.UNKNOWN)
-        self.assertIn("not inside the 300×200 image", judged.results[2].reason)
+        self.assertIn("lies outside of the 300×200 image", judged.results[2].reason)
 
     def test_no_regions_give_an_empty_answer(self):
         classified, judged = self.client.ask(self.scene(), [])

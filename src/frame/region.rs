@@ -3,13 +3,15 @@
 use std::{cell::RefCell, fmt};
 
 use fast_image_resize::{
-    FilterType, ResizeAlg, ResizeOptions, Resizer, images::TypedImage, images::TypedImageRef, pixels::U8x3,
+    FilterType, ImageView, PixelTrait, ResizeAlg, ResizeOptions, Resizer,
+    images::{TypedCroppedImage, TypedImage, TypedImageRef},
+    pixels::{U8, U8x3, U8x4},
 };
-use image::RgbImage;
 use ndarray::Array3;
 use serde::{Deserialize, Serialize};
 
-use super::FrameError;
+use super::source::{Frame, byte_channels};
+use super::{FrameError, check_dimensions};
 use crate::model::InputSpec;
 
 /// A rectangle of an image, in pixels.
@@ -38,26 +40,37 @@ impl Region {
     /// Whether the region has pixels and all of them lie inside an image of that size. [`Region::WHOLE`] does.
     #[must_use]
     pub fn lies_inside(&self, width: u32, height: u32) -> bool {
-        let fits = |start: u32, length: u32, limit: u32| {
-            length > 0 && start.checked_add(length).is_some_and(|end| end <= limit)
-        };
-        self.is_whole() || (fits(self.x, self.width, width) && fits(self.y, self.height, height))
+        self.is_whole() || self.clipped(width, height).is_ok_and(|clipped| clipped == *self)
     }
 
-    /// Left, top, width and height after widening by `margin` (share of the size, per side) within the image.
-    fn widened(&self, margin: f32, image: (u32, u32)) -> [f64; 4] {
+    /// The part of the region that lies in an image of that size; all of the image for [`Region::WHOLE`].
+    ///
+    /// # Errors
+    /// [`FrameError::Empty`] for an image without pixels, [`FrameError::RegionEmpty`] for a region without width or
+    /// height, [`FrameError::RegionOutside`] when no pixel of it lies in the image.
+    pub fn clipped(self, width: u32, height: u32) -> Result<Self, FrameError> {
+        check_dimensions(width, height, u64::MAX)?;
         if self.is_whole() {
-            return [0.0, 0.0, image.0.into(), image.1.into()];
+            return Ok(Self { x: 0, y: 0, width, height });
         }
+        if self.width == 0 || self.height == 0 {
+            return Err(FrameError::RegionEmpty { region: self });
+        }
+        if self.x >= width || self.y >= height {
+            return Err(FrameError::RegionOutside { region: self, width, height });
+        }
+        Ok(Self { width: self.width.min(width - self.x), height: self.height.min(height - self.y), ..self })
+    }
+
+    /// After widening by `margin` (share of the size, per side) within an image of that size.
+    fn widened(self, margin: f32, (width, height): (u32, u32)) -> Rectangle {
         let along = |start: u32, length: u32, limit: u32| {
             let extra = f64::from(length) * f64::from(margin);
-            let left = (f64::from(start) - extra).max(0.0);
-            let right = (f64::from(start) + f64::from(length) + extra).min(f64::from(limit));
-            (left, right - left)
+            let start = f64::from(start);
+            ((start - extra).max(0.0), (start + f64::from(length) + extra).min(f64::from(limit)))
         };
-        let (left, width) = along(self.x, self.width, image.0);
-        let (top, height) = along(self.y, self.height, image.1);
-        [left, top, width, height]
+        let ((left, right), (top, bottom)) = (along(self.x, self.width, width), along(self.y, self.height, height));
+        Rectangle { left, top, right, bottom }
     }
 }
 
@@ -68,55 +81,136 @@ impl fmt::Display for Region {
     }
 }
 
+/// A rectangle whose edges may lie within pixels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Rectangle {
+    left: f64,
+    top: f64,
+    right: f64,
+    bottom: f64,
+}
+
+impl Rectangle {
+    /// The pixels of an image of that size that count when the rectangle is resized: the filter reaches over its edges by
+    /// half a pixel of the result, or by a pixel where it is enlarged.
+    fn pixels(&self, input: &InputSpec, (width, height): (u32, u32)) -> Region {
+        let along = |start: f64, end: f64, count: usize, limit: u32| {
+            let reach = ((end - start) / count.max(1) as f64 / 2.0).max(1.0) + 1.0;
+            let first = (start - reach).floor().max(0.0) as u32;
+            let end = (end + reach).ceil().min(f64::from(limit)) as u32;
+            (first, end - first)
+        };
+        let (x, columns) = along(self.left, self.right, input.width, width);
+        let (y, rows) = along(self.top, self.bottom, input.height, height);
+        Region { x, y, width: columns, height: rows }
+    }
+
+    /// The same rectangle counted from pixel (`x`, `y`).
+    fn starting_at(self, x: u32, y: u32) -> Self {
+        let (x, y) = (f64::from(x), f64::from(y));
+        Self { left: self.left - x, top: self.top - y, right: self.right - x, bottom: self.bottom - y }
+    }
+}
+
 thread_local! {
     /// Keeps its buffers between calls.
     static RESIZER: RefCell<Resizer> = RefCell::new(Resizer::new());
 }
 
-/// Cuts `region` out of `image` and resizes it to the model's input: `3×H×W`, RGB in 0..1.
+/// Cuts `region` out of an image and resizes it to the model's input: `3×H×W`, RGB in 0..1.
 ///
-/// The region is first widened on each side by [`InputSpec::region_margin`] as far as the image reaches;
-/// [`Region::WHOLE`] is taken as it is. Resizing is bilinear with anti-aliasing when shrinking; the aspect ratio is
-/// not kept.
+/// The region is clipped to the image ([`Region::clipped`] says to what), then widened on each side by
+/// [`InputSpec::region_margin`] as far as the image reaches. Resizing is bilinear with anti-aliasing when shrinking; the
+/// aspect ratio is not kept. Only pixels that count are converted to RGB, and those of interleaved bytes (`rgb8`, `bgr8`,
+/// `mono8` and so on) only after they were resized.
 ///
 /// # Errors
-/// [`FrameError::Region`] when the region is empty or not inside the image; [`FrameError::Resize`] when the input
-/// size is beyond what an image can have.
-pub fn cut(image: &RgbImage, region: Region, input: &InputSpec) -> Result<Array3<f32>, FrameError> {
-    let (width, height) = image.dimensions();
-    if width == 0 || height == 0 || !region.lies_inside(width, height) {
-        return Err(FrameError::Region { region, width, height });
-    }
-    let crop = region.widened(input.region_margin, (width, height));
-    let small = resize(image, crop, input).map_err(|reason| FrameError::Resize {
-        region,
-        width: input.width,
-        height: input.height,
-        reason,
-    })?;
-    let pixels = small.pixels();
-    Ok(Array3::from_shape_fn((3, input.height, input.width), |(channel, y, x)| {
-        f32::from(pixels[y * input.width + x].0[channel]) / 255.0
-    }))
+/// As [`Region::clipped`]; [`FrameError::Resize`] when the input size is beyond what an image can have.
+pub fn cut<'a>(image: impl Into<Frame<'a>>, region: Region, input: &InputSpec) -> Result<Array3<f32>, FrameError> {
+    let frame = image.into();
+    let size = (frame.width(), frame.height());
+    let rectangle = region.clipped(size.0, size.1)?.widened(input.region_margin, size);
+    let resized = match (byte_channels(frame.encoding()), frame.packed_width()) {
+        (Some((channels, rgb)), Some(step)) => {
+            let pixels = Pixels { bytes: frame.view().data, step, size };
+            match channels {
+                1 => pixels.resize::<U8>(rectangle, input, rgb),
+                3 => pixels.resize::<U8x3>(rectangle, input, rgb),
+                _ => pixels.resize::<U8x4>(rectangle, input, rgb),
+            }
+        }
+        _ => {
+            let area = rectangle.pixels(input, size);
+            let converted = frame.view().crop(area);
+            let size = (area.width, area.height);
+            let pixels = Pixels { bytes: converted.as_raw(), step: area.width, size };
+            pixels.resize::<U8x3>(rectangle.starting_at(area.x, area.y), input, [0, 1, 2])
+        }
+    };
+    resized.map_err(|reason| FrameError::Resize { region, width: input.width, height: input.height, reason })
 }
 
-fn resize(image: &RgbImage, crop: [f64; 4], input: &InputSpec) -> Result<TypedImage<'static, U8x3>, String> {
+/// Interleaved bytes.
+struct Pixels<'a> {
+    bytes: &'a [u8],
+    /// Pixels from one row to the next.
+    step: u32,
+    /// Width and height in pixels.
+    size: (u32, u32),
+}
+
+impl Pixels<'_> {
+    /// `3×H×W` in 0..1; `rgb` are the indices of red, green and blue among the channels.
+    fn resize<P: PixelTrait<Component = u8>>(
+        &self,
+        rectangle: Rectangle,
+        input: &InputSpec,
+        rgb: [usize; 3],
+    ) -> Result<Array3<f32>, String> {
+        let text = |error: &dyn fmt::Display| error.to_string();
+        let (width, height) = self.size;
+        let padded = TypedImageRef::<P>::from_buffer(self.step, height, self.bytes).map_err(|error| text(&error))?;
+        let small = if self.step == width {
+            resize(&padded, rectangle, input)?
+        } else {
+            let rows = TypedCroppedImage::from_ref(&padded, 0, 0, width, height).map_err(|error| text(&error))?;
+            resize(&rows, rectangle, input)?
+        };
+        let (samples, channels) = (P::components(small.pixels()), P::count_of_components());
+        Ok(Array3::from_shape_fn((3, input.height, input.width), |(colour, y, x)| {
+            f32::from(samples[(y * input.width + x) * channels + rgb[colour]]) / 255.0
+        }))
+    }
+}
+
+fn resize<P: PixelTrait>(
+    source: &impl ImageView<Pixel = P>,
+    rectangle: Rectangle,
+    input: &InputSpec,
+) -> Result<TypedImage<'static, P>, String> {
     let side = |pixels: usize| u16::try_from(pixels).map_err(|_| format!("{pixels} is more than {}", u16::MAX));
     let mut small = TypedImage::new(side(input.width)?.into(), side(input.height)?.into());
-    let source = TypedImageRef::<U8x3>::from_buffer(image.width(), image.height(), image.as_raw())
-        .map_err(|error| error.to_string())?;
-    let [left, top, width, height] = crop;
-    let options =
-        ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear)).crop(left, top, width, height);
+    let Rectangle { left, top, right, bottom } = rectangle;
+    let options = ResizeOptions::new()
+        .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
+        // Colours count whatever their opacity.
+        .use_alpha(false)
+        .crop(left, top, length(left, right), length(top, bottom));
     RESIZER
-        .with_borrow_mut(|resizer| resizer.resize_typed(&source, &mut small, &options))
+        .with_borrow_mut(|resizer| resizer.resize_typed(source, &mut small, &options))
         .map_err(|error| error.to_string())?;
     Ok(small)
 }
 
+/// `end − start`, such that adding it to `start` does not exceed `end` by rounding.
+fn length(start: f64, end: f64) -> f64 {
+    let length = end - start;
+    if start + length > end { length.next_down() } else { length }
+}
+
 #[cfg(test)]
 mod tests {
-    use image::Rgb;
+    use image::{Rgb, RgbImage};
     use proptest::prelude::*;
 
     use super::*;
@@ -140,7 +234,7 @@ mod tests {
 
     #[test]
     fn a_region_of_the_input_size_is_copied() {
-        let values = cut(&coordinates(20, 10), region(7, 4, 3, 2), &input(3, 2, 0.0)).unwrap();
+        let values = cut(coordinates(20, 10), region(7, 4, 3, 2), &input(3, 2, 0.0)).unwrap();
         assert_eq!(values.dim(), (3, 2, 3));
         assert_eq!(bytes(&values, 0), [7, 8, 9, 7, 8, 9]);
         assert_eq!(bytes(&values, 1), [4, 4, 4, 5, 5, 5]);
@@ -170,24 +264,31 @@ mod tests {
     }
 
     #[test]
-    fn regions_outside_are_refused() {
+    fn regions_are_clipped_and_widened_within_the_image() {
         let image = coordinates(20, 10);
-        for outside in [
-            region(17, 0, 4, 4),
-            region(0, 7, 4, 4),
-            region(20, 0, 1, 1),
-            region(3, 3, 0, 4),
-            region(3, 3, 4, 0),
-            region(u32::MAX, 0, 2, 2),
-        ] {
-            let result = cut(&image, outside, &input(8, 8, 0.0));
-            assert!(matches!(result, Err(FrameError::Region { width: 20, height: 10, .. })), "{outside}");
+        assert_eq!(region(17, 8, 9, u32::MAX).clipped(20, 10).unwrap(), region(17, 8, 3, 2));
+        assert_eq!(Region::WHOLE.clipped(20, 10).unwrap(), region(0, 0, 20, 10));
+        let clipped = cut(&image, region(16, 0, 400, 4), &input(4, 4, 0.0)).unwrap();
+        assert_eq!(bytes(&clipped, 0)[..4], [16, 17, 18, 19]);
+        // Four pixels are left, so the margin of a quarter is one pixel: it goes to the left, below, and nowhere else.
+        let widened = cut(&image, region(16, 0, 400, 4), &input(5, 5, 0.25)).unwrap();
+        assert_eq!(bytes(&widened, 0)[..5], [15, 16, 17, 18, 19]);
+        assert_eq!(bytes(&widened, 1)[20..], [4; 5]);
+    }
+
+    #[test]
+    fn regions_without_a_pixel_in_the_image_are_refused() {
+        let image = coordinates(20, 10);
+        let reason = |region: Region| cut(&image, region, &input(8, 8, 0.0)).unwrap_err().to_string();
+        for outside in [region(20, 0, 1, 1), region(0, 10, 4, 4), region(u32::MAX, 0, 2, 2)] {
+            assert_eq!(reason(outside), format!("region {outside} lies outside of the 20×10 image"));
         }
-        assert_eq!(
-            cut(&image, region(17, 0, 4, 4), &input(8, 8, 0.0)).unwrap_err().to_string(),
-            "region 4×4 at (17, 0) is empty or not inside the 20×10 image"
-        );
-        assert!(cut(&RgbImage::new(0, 0), Region::WHOLE, &input(8, 8, 0.0)).is_err());
+        for empty in [region(3, 3, 0, 4), region(3, 3, 4, 0), region(0, 0, 4, 0), region(3, 0, 0, 0)] {
+            let expected = "has no pixels: give it a width and a height, or 0×0 at (0, 0) for the whole image";
+            assert_eq!(reason(empty), format!("region {empty} {expected}"));
+        }
+        assert!(cut(RgbImage::new(0, 0), Region::WHOLE, &input(8, 8, 0.0)).is_err());
+        assert!(matches!(cut(&image, Region::WHOLE, &input(70_000, 8, 0.0)), Err(FrameError::Resize { .. })));
     }
 
     proptest! {
@@ -203,7 +304,7 @@ mod tests {
                     prop_assert_eq!(values.dim(), (3, side.1, side.0));
                     prop_assert!(values.iter().all(|value| (0.0..=1.0).contains(value)));
                 }
-                Err(_) => prop_assert!(!region.lies_inside(size.0, size.1)),
+                Err(_) => prop_assert!(region.clipped(size.0, size.1).is_err()),
             }
         }
 

@@ -1,5 +1,6 @@
 //! The inference thread: takes the newest image of every camera, decodes, judges and hands the answers over.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use image::RgbImage;
@@ -7,7 +8,7 @@ use image::RgbImage;
 use super::shared::Shared;
 use super::slots::Taken;
 use crate::activation::Activations;
-use crate::frame::{FrameError, Region};
+use crate::frame::{DecodeOptions, Frame, FrameError, Region};
 use crate::monitor::Verdict;
 use crate::node::input::request::{Answer, Entry, NamedRegion, Picture, Request};
 use crate::node::parameters::settings::Tuning;
@@ -19,7 +20,7 @@ const POLL: Duration = Duration::from_millis(100);
 /// Judges regions of an image; the node's view of the pipeline.
 pub trait Judge {
     /// One result per region, in order. Problems are results, never panics.
-    fn judge(&mut self, image: &RgbImage, regions: &[Region], tuning: &Tuning) -> PipelineOutput;
+    fn judge(&mut self, frame: &Frame<'_>, regions: &[Region], tuning: &Tuning) -> PipelineOutput;
 }
 
 /// Everything known about one image once it is judged.
@@ -34,14 +35,27 @@ pub struct Judged {
 /// What the viewer shows besides the answer.
 #[derive(Debug)]
 pub struct Evidence {
-    /// Decoded image.
-    pub image: RgbImage,
+    /// The image where it had to be decoded as a whole.
+    pub decoded: Option<Frame<'static>>,
     /// Image as it arrived.
     pub picture: Picture,
+    /// How it is read.
+    pub options: DecodeOptions,
     /// Activations of the judged regions.
-    pub activations: Option<Activations>,
+    pub activations: Option<Arc<Activations>>,
     /// Row in `activations` of every region.
     pub rows: Vec<Option<usize>>,
+}
+
+impl Evidence {
+    /// Converts the whole image, of which only the regions were converted so far.
+    #[must_use]
+    pub fn image(&self) -> RgbImage {
+        match &self.decoded {
+            Some(frame) => frame.to_rgb(),
+            None => self.picture.frame(&self.options).map(Frame::into_rgb).unwrap_or_default(),
+        }
+    }
 }
 
 /// What becomes of the answers.
@@ -86,14 +100,16 @@ fn process(shared: &Shared, judge: &mut impl Judge, camera: usize, request: Requ
     if regions.is_empty() {
         return Judged { answer: Answer { header, received, levels, entries: Vec::new() }, evidence: None };
     }
-    match picture.decode() {
-        Ok(image) => {
+    let options = DecodeOptions::default();
+    match picture.frame(&options) {
+        Ok(frame) => {
             let rectangles: Vec<Region> = regions.iter().map(|named| named.region).collect();
-            let output = judge.judge(&image, &rectangles, &tuning);
+            let output = judge.judge(&frame, &rectangles, &tuning);
+            let decoded = frame.into_owned();
             let rows = output.results.iter().map(|result| result.row).collect();
             let entries = entries(regions, output.results.into_iter().map(|result| result.outcome));
             count_unknown(shared, camera, &entries);
-            let evidence = Evidence { image, picture, activations: output.activations, rows };
+            let evidence = Evidence { decoded, picture, options, activations: output.activations, rows };
             Judged { answer: Answer { header, received, levels, entries }, evidence: Some(evidence) }
         }
         Err(error) => {
@@ -131,10 +147,11 @@ fn short(reason: &str) -> &str {
 fn kind(error: &FrameError) -> &'static str {
     match error {
         FrameError::Encoding { .. } => "unsupported encoding",
+        FrameError::Depth { .. } => "depth image",
         FrameError::Format { .. } => "unsupported format",
-        FrameError::Empty { .. } | FrameError::TooLarge { .. } => "impossible dimensions",
+        FrameError::Empty { .. } | FrameError::TooLarge { .. } | FrameError::Odd { .. } => "impossible dimensions",
         FrameError::Step { .. } | FrameError::DataLength { .. } => "wrong data size",
-        FrameError::Truncated { .. } | FrameError::Decode(_) => "corrupt image",
+        FrameError::Truncated { .. } | FrameError::Jpeg(_) | FrameError::Decode(_) => "corrupt image",
         _ => "undecodable image",
     }
 }
@@ -148,20 +165,21 @@ mod tests {
     use crate::node::parameters::names::CameraName;
     use crate::node::parameters::settings::Settings;
     use crate::pipeline::{Hypothesis, Outcome, RegionResult};
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     /// Says class 1 for every region that starts in the image, and refuses the others.
     struct Fake;
 
     impl Judge for Fake {
-        fn judge(&mut self, image: &RgbImage, regions: &[Region], tuning: &Tuning) -> PipelineOutput {
+        fn judge(&mut self, frame: &Frame<'_>, regions: &[Region], tuning: &Tuning) -> PipelineOutput {
             let result = |region: &Region| {
                 let hypothesis = Hypothesis { class: 1, score: 0.5 };
                 let top_k = vec![hypothesis; tuning.top_k];
                 let outcome = Outcome::unknown(top_k, "no monitor: x".into());
-                let inside = region.x < image.width();
+                let inside = region.x < frame.width();
                 RegionResult {
                     region: *region,
+                    judged: None,
                     outcome: if inside { Ok(outcome) } else { Err(format!("region {} is outside", region.x)) },
                     row: None,
                 }
@@ -221,14 +239,14 @@ mod tests {
     fn problems_become_reasons_and_the_loop_goes_on() {
         let shared = shared();
         let requests = vec![
-            request(1, "bayer_rggb8", vec![region(0), region(1)]),
+            request(1, "yuv420p", vec![region(0), region(1)]),
             request(2, "rgb8", vec![region(99)]),
             request(3, "rgb8", vec![NamedRegion::whole_image()]),
         ];
         let answers = answers(&shared, requests);
         let reasons: Vec<&String> =
             answers[0].entries.iter().map(|entry| entry.outcome.as_ref().unwrap_err()).collect();
-        assert!(reasons.len() == 2 && reasons[0].contains("bayer_rggb8"), "{reasons:?}");
+        assert!(reasons.len() == 2 && reasons[0].contains("yuv420p"), "{reasons:?}");
         assert_eq!(answers[1].entries[0].outcome.as_ref().unwrap_err(), "region 99 is outside");
         assert!(answers[2].entries[0].outcome.is_ok());
         let unknown = shared.count(0, |statistics| statistics.counts().unknown.clone());

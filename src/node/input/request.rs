@@ -4,9 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use image::RgbImage;
-
-use crate::frame::{FrameError, RawImage, Region, decode_compressed, decode_raw};
+use crate::frame::{DecodeOptions, Frame, FrameError, RawImage, Region};
 use crate::monitor::Levels;
 use crate::pipeline::Outcome;
 
@@ -137,16 +135,17 @@ impl NamedRegion {
 }
 
 impl Picture {
-    /// Decodes to RGB.
+    /// The image, to be converted where pixels are asked for.
     ///
     /// # Errors
     /// [`FrameError`] when the bytes are no image of a supported encoding.
-    pub fn decode(&self) -> Result<RgbImage, FrameError> {
+    pub fn frame(&self, options: &DecodeOptions) -> Result<Frame<'_>, FrameError> {
         match self {
-            Self::Compressed { data, .. } => decode_compressed(data.as_ref()),
-            Self::Raw { encoding, width, height, step, data, .. } => {
+            Self::Compressed { format, data } => Frame::compressed(data.as_ref(), format, options),
+            Self::Raw { encoding, width, height, step, is_bigendian, data } => {
+                let (width, height, step, is_bigendian) = (*width, *height, *step, *is_bigendian);
                 let data = data.as_ref();
-                decode_raw(&RawImage { encoding, width: *width, height: *height, step: *step, data })
+                Frame::raw(&RawImage { encoding, width, height, step, is_bigendian, data }, options)
             }
         }
     }

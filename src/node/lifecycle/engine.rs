@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use futures::executor::LocalSpawner;
 use image::RgbImage;
 
-use crate::frame::Region;
+use crate::frame::{Frame, Region};
 use crate::monitor::Monitor;
 use crate::node::health::statistics::{DropReason, Statistics};
 use crate::node::inference::shared::Shared;
@@ -138,7 +138,7 @@ fn prepare(settings: &Settings) -> anyhow::Result<(Loaded, Pipeline)> {
     let blank = RgbImage::new(64, 64);
     let tuning = settings.tuning();
     // The first pass takes longer; its result says nothing.
-    let _ = pipeline.judge(&blank, &[Region::WHOLE], &tuning.levels(), tuning.top_k);
+    let _ = pipeline.judge_image(&blank, &[Region::WHOLE], &tuning.levels(), tuning.top_k);
     let viewer = view::start(settings, &pipeline).context("the viewer cannot start; set viewer to off")?;
     let facts = Facts {
         device: pipeline.classifier().device_name(),
@@ -303,8 +303,8 @@ impl Line {
 struct PipelineJudge(Pipeline);
 
 impl Judge for PipelineJudge {
-    fn judge(&mut self, image: &RgbImage, regions: &[Region], tuning: &Tuning) -> PipelineOutput {
-        self.0.judge(image, regions, &tuning.levels(), tuning.top_k)
+    fn judge(&mut self, frame: &Frame<'_>, regions: &[Region], tuning: &Tuning) -> PipelineOutput {
+        self.0.judge_image(frame, regions, &tuning.levels(), tuning.top_k)
     }
 }
 

@@ -88,7 +88,11 @@ fn frame(judged: Judged, tuning: &Tuning, classes: &[String], with_picture: bool
 }
 
 fn picture(evidence: Evidence) -> ViewPicture {
-    ViewPicture { image: evidence.image, jpeg: evidence.picture.to_jpeg(), activations: evidence.activations }
+    ViewPicture {
+        image: evidence.image(),
+        jpeg: evidence.picture.to_jpeg(),
+        activations: evidence.activations.map(Arc::unwrap_or_clone),
+    }
 }
 
 fn region(entry: &Entry, row: Option<usize>, classes: &[String]) -> ViewRegion {
@@ -126,6 +130,7 @@ mod tests {
     use image::RgbImage;
 
     use super::*;
+    use crate::frame::DecodeOptions;
     use crate::monitor::Levels;
     use crate::node::input::pairing::Stamp;
     use crate::node::input::request::{Answer, Bytes, Header, NamedRegion, Picture};
@@ -137,8 +142,9 @@ mod tests {
             .map(|outcome| Entry { region: NamedRegion::whole_image(), outcome });
         let header = Header { stamp: Stamp { sec: 2, nanosec: 1 }, frame_id: String::new() };
         let evidence = Evidence {
-            image: RgbImage::new(2, 1),
+            decoded: Some(RgbImage::new(2, 1).into()),
             picture: Picture::Compressed { format: "jpeg".into(), data: Bytes::new(vec![0xff, 0xd8, 1]) },
+            options: DecodeOptions::default(),
             activations: None,
             rows: vec![Some(0), None],
         };
