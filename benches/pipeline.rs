@@ -51,7 +51,7 @@ fn pipeline(criterion: &mut Criterion) {
         });
     });
     group.bench_function("all", |bencher| {
-        bencher.iter(|| pipeline.judge(black_box(&image), &[Region::WHOLE], &levels, TOP_K));
+        bencher.iter(|| pipeline.judge_image(black_box(&image), &[Region::WHOLE], &levels, TOP_K));
     });
     group.finish();
 }
