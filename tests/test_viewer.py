@@ -105,6 +105,7 @@ class Recordings(WithViewer):
         client.spin_until(lambda: client.count("viewer_shown") >= 4, what="the frames shown")
         self.assertEqual((client.count("viewer_failed"), client.value("camera", "viewer_failure")), (0, ""))
         self.assertEqual(process.end(), 0, process.log())
+        self.assertRegex(process.log(), r"live view: [1-9]\d* frames shown, 0 dropped, 0 lost")
         recording = path.read_bytes()
         self.assertGreater(whole_messages(recording), 10)
         for entity in (b"camera/image", b"evidence/fused", b"layers/stage1", b"verdict"):

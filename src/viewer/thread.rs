@@ -115,9 +115,7 @@ impl Viewer {
     /// What became of the frames since the start.
     #[must_use]
     pub fn counts(&self) -> ViewerCounts {
-        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let Shared { shown, dropped, failed, .. } = self.shared.as_ref();
-        ViewerCounts { shown: read(shown), dropped: read(dropped), failed: read(failed) }
+        self.shared.counts()
     }
 
     /// Why frames are not shown at present; `None` when they are, or when nothing is known yet. To be asked now and then: a
@@ -139,7 +137,10 @@ impl Viewer {
     pub fn finish(self, timeout: Duration) -> bool {
         self.shared.queue.close();
         let finished = self.finished.into_inner().unwrap_or_else(PoisonError::into_inner);
-        finished.recv_timeout(timeout).is_ok()
+        let in_time = finished.recv_timeout(timeout).is_ok();
+        let ViewerCounts { shown, dropped, failed } = self.shared.counts();
+        tracing::info!("live view: {shown} frames shown, {dropped} dropped, {failed} lost");
+        in_time
     }
 }
 
@@ -155,6 +156,11 @@ impl Shared {
             busy_since: Mutex::default(),
             patience,
         }
+    }
+
+    fn counts(&self) -> ViewerCounts {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        ViewerCounts { shown: read(&self.shown), dropped: read(&self.dropped), failed: read(&self.failed) }
     }
 
     fn run(&self, mut screen: impl Screen, done: &SyncSender<()>) {
@@ -258,11 +264,12 @@ mod tests {
         (0..frames).for_each(|stamp_nanos| viewer.show(ViewFrame { stamp_nanos, ..frame(vec![]) }));
     }
 
-    /// Counts after everything has been shown.
+    /// Frames shown, dropped and failed after everything has been shown.
     fn ended(viewer: Viewer) -> [u64; 3] {
         let shared = Arc::clone(&viewer.shared);
         assert!(viewer.finish(Duration::from_secs(10)));
-        [&shared.shown, &shared.dropped, &shared.failed].map(|count| count.load(Ordering::Relaxed))
+        let counts = shared.counts();
+        [counts.shown, counts.dropped, counts.failed]
     }
 
     fn wait_until(condition: impl Fn() -> bool) {
