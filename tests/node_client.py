@@ -57,16 +57,17 @@ def region(name, x, y, width, height):
 
 
 class NodeProcess:
-    """monitor_node with parameters; its output lies in a file."""
+    """monitor_node with parameters; its output lies in a file. `options` are those of subprocess.Popen."""
 
-    def __init__(self, *, model=MODEL, monitor=MONITOR, arguments=(), **parameters):
+    def __init__(self, *, model=MODEL, monitor=MONITOR, arguments=(), options=None, **parameters):
         parameters = {"model": model, "monitor": monitor, "image_topic": "/camera", **parameters}
         command = [str(RELEASE / "monitor_node"), "--ros-args"]
         for name, value in parameters.items():
             value = str(value).lower() if isinstance(value, bool) else value
             command += ["-p", f"{name}:={value if value != '' else chr(34) * 2}"]
         self._log = tempfile.TemporaryFile(mode="w+")
-        self.process = subprocess.Popen([*command, *arguments], stdout=self._log, stderr=subprocess.STDOUT, cwd=ROOT)
+        options = {"cwd": ROOT, **(options or {})}
+        self.process = subprocess.Popen([*command, *arguments], stdout=self._log, stderr=subprocess.STDOUT, **options)
 
     def log(self):
         self._log.seek(0)

@@ -85,10 +85,14 @@ pub struct InferenceHealth {
 pub struct ViewerHealth {
     /// Where the view goes, in words.
     pub target: String,
-    /// Frames that reached rerun.
+    /// Frames that arrived.
     pub shown: u64,
     /// Frames dropped because rerun was slower than the camera.
     pub dropped: u64,
+    /// Frames that were lost because nobody was there or nothing could be written.
+    pub failed: u64,
+    /// Why frames are not shown at present.
+    pub failure: Option<String>,
 }
 
 impl CameraHealth {
@@ -116,6 +120,9 @@ impl CameraHealth {
                 Level::Warn,
                 format!("{unknown} results were UNKNOWN since the last status; see the unknown_… counts"),
             );
+        }
+        if let Some(failure) = self.viewer.as_ref().and_then(|viewer| viewer.failure.as_ref()) {
+            return (Level::Warn, format!("images arrive on {topic}, but the live view fails: {failure}"));
         }
         (Level::Ok, format!("images arrive on {topic}"))
     }
@@ -153,6 +160,8 @@ impl CameraHealth {
             values.push(("viewer", viewer.target.clone()));
             values.push(("viewer_shown", viewer.shown.to_string()));
             values.push(("viewer_dropped", viewer.dropped.to_string()));
+            values.push(("viewer_failed", viewer.failed.to_string()));
+            values.push(("viewer_failure", viewer.failure.clone().unwrap_or_default()));
         }
         values
     }
@@ -283,6 +292,18 @@ mod tests {
         let status = health.status();
         assert_eq!(status.level, Level::Ok);
         assert_eq!(value(&status, "unknown_reasons"), "corrupt: 3");
+    }
+
+    #[test]
+    fn a_view_that_fails_warns() {
+        let viewer = ViewerHealth { target: "file x".into(), shown: 3, dropped: 2, failed: 1, failure: None };
+        let mut health = CameraHealth { viewer: Some(viewer.clone()), ..healthy() };
+        assert_eq!(health.status().level, Level::Ok);
+        health.viewer = Some(ViewerHealth { failure: Some("the disk is full".into()), ..viewer });
+        let status = health.status();
+        assert_eq!(status.level, Level::Warn);
+        assert!(status.message.ends_with("the live view fails: the disk is full"), "{}", status.message);
+        assert_eq!((value(&status, "viewer_failed"), value(&status, "viewer_failure")), ("1", "the disk is full"));
     }
 
     #[test]

@@ -180,6 +180,7 @@ fn publishers(node: &r2r::Node, topic: &str) -> Vec<Endpoint> {
 }
 
 fn viewer_health(viewer: &Viewer) -> ViewerHealth {
-    let counts = viewer.counts();
-    ViewerHealth { target: viewer.target().to_string(), shown: counts.shown, dropped: counts.dropped }
+    let (counts, failure) = (viewer.counts(), viewer.failure());
+    let target = viewer.target().to_string();
+    ViewerHealth { target, shown: counts.shown, dropped: counts.dropped, failed: counts.failed, failure }
 }
