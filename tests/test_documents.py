@@ -15,6 +15,7 @@ import tempfile
 import time
 import unittest
 
+import numpy
 import rclpy
 import yaml
 from node_client import MODEL, MONITOR, RELEASE, ROOT, NodeProcess, raw_image, stop_sign
@@ -233,8 +234,7 @@ class Consumers(unittest.TestCase):
         self.talk_to([f"{folder.name}/consumer"])
 
     def talk_to(self, command):
-        """Three good answers in a row are believed, two are not; then silence is noticed; old and strange images are not
-        believed."""
+        """A sign is believed, but neither an old image nor a strange one is; silence is noticed."""
         process = NodeProcess(image_topic="/camera")
         self.addCleanup(process.kill)
         node = rclpy.create_node(f"documents_{time.monotonic_ns()}")
@@ -251,8 +251,8 @@ class Consumers(unittest.TestCase):
             output.seek(0)
             return output.read()
 
-        def send(age_secs):
-            message = raw_image(stop_sign())
+        def send(age_secs, pixels=None):
+            message = raw_image(stop_sign() if pixels is None else pixels)
             nanos = node.get_clock().now().nanoseconds - int(age_secs * 1e9)
             message.header.stamp.sec, message.header.stamp.nanosec = divmod(nanos, 10**9)
             images.publish(message)
@@ -270,6 +270,12 @@ class Consumers(unittest.TestCase):
                 break
             send(age_secs=0)
         self.assertIn("believed: stop", text(), process.log())
+        noise = numpy.random.default_rng(1).integers(0, 256, (64, 64, 3), numpy.uint8)
+        send(0, noise)
+        believed = text().count("believed:")
+        for _ in range(10):
+            send(0, noise)
+        self.assertEqual(text().count("believed:"), believed, "noise is out of distribution")
         silences = text().count("no fresh answer")
         spin_until(node, lambda: text().count("no fresh answer") > silences, 20, "the silence that is noticed")
         self.assertIsNone(consumer.poll(), text())
@@ -318,7 +324,7 @@ class Packaging(unittest.TestCase):
                 self.assertNotRegex(path.read_text(), r"/(home|root|Users|work)/\w", str(path))
 
     def test_the_messages_alone_need_no_rust(self):
-        """As a machine that only reads the answers builds them; the class of a field is then what it should be."""
+        """As a machine that only reads the answers builds them."""
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         path = os.pathsep.join(
