@@ -40,9 +40,11 @@ def tearDownModule():
     rclpy.shutdown()
 
 
-def spin_until(node, condition, timeout_secs, what):
+def spin_until(node, condition, timeout_secs, what, process=None):
     deadline = time.monotonic() + timeout_secs
     while not condition():
+        if process and process.poll() is not None:
+            raise AssertionError(f"the node ended with {process.returncode} before {what} came true")
         if time.monotonic() > deadline:
             raise AssertionError(f"{what} did not come true within {timeout_secs} s")
         rclpy.spin_once(node, timeout_sec=0.05)
@@ -180,12 +182,12 @@ class RunningNode(unittest.TestCase):
             return published.items() <= topics.items() and services.items() <= offered.items()
 
         try:
-            spin_until(node, complete, START_SECS, "all topics and services")
-        except AssertionError:
+            spin_until(node, complete, START_SECS, "all topics and services", process.process)
+        except AssertionError as error:
             topics, offered = known(node.get_topic_names_and_types()), known(node.get_service_names_and_types())
             missing = [name for name, kind in published.items() if topics.get(name) != kind]
             missing += [name for name, kind in services.items() if offered.get(name) != kind]
-            raise AssertionError(f"not on the node: {missing}; it has {topics} and {offered}\n{process.log()}") from None
+            raise AssertionError(f"{error}; missing: {missing}; found: {topics} and {offered}\n{process.log()}") from None
         for topic, kind in (("/camera", "sensor_msgs/Image"), ("/regions", "activation_monitor/RegionArray")):
             spin_until(node, lambda topic=topic: node.count_subscribers(topic), START_SECS, f"a subscription to {topic}")
             self.assertEqual(known(node.get_topic_names_and_types())[topic], kind)
@@ -203,7 +205,7 @@ class RunningNode(unittest.TestCase):
             for name, _ in self.names(node, "### Published"):
                 if "<camera>" in name:
                     topic = self.full(name, camera)
-                    spin_until(node, lambda topic=topic: node.count_publishers(topic), START_SECS, topic)
+                    spin_until(node, lambda topic=topic: node.count_publishers(topic), START_SECS, topic, process)
             topic = parameters[camera]["image_topic"]
             spin_until(node, lambda topic=topic: node.count_subscribers(topic), START_SECS, topic)
 
@@ -261,7 +263,7 @@ class Consumers(unittest.TestCase):
         def connected():
             return images.get_subscription_count() and node.count_subscribers("/monitor/ood") and node.count_publishers("/monitor/ood")
 
-        spin_until(node, connected, START_SECS, f"node and consumer:\n{process.log()}")
+        spin_until(node, connected, START_SECS, "node and consumer", process.process)
         for _ in range(10):
             send(age_secs=60)
         self.assertNotIn("believed: stop", text(), "an old image is not acted on")
