@@ -21,7 +21,12 @@ COMMANDS = (
     "bash cat chmod cut date dirname find flock grep mkdir mv nproc rm sed sha256sum sort tail touch tr uname".split()
 )
 # Where pip finds nothing.
-NOWHERE = {"PIP_INDEX_URL": "http://127.0.0.1:9/", "PIP_RETRIES": "0", "PIP_TIMEOUT": "2", "PIP_CONFIG_FILE": os.devnull}
+NOWHERE = {
+    "PIP_INDEX_URL": "http://127.0.0.1:9/",
+    "PIP_RETRIES": "0",
+    "PIP_TIMEOUT": "2",
+    "PIP_CONFIG_FILE": os.devnull,
+}
 
 
 def run(command, env, timeout_secs=60):
@@ -42,7 +47,9 @@ def in_env(script):
 
 def machine_has_libclang():
     """Whether one lies where libraries lie."""
-    found = [path for folder in ("/usr/lib", "/usr/local/lib") for path in pathlib.Path(folder).glob("**/libclang*.so*")]
+    found = [
+        path for folder in ("/usr/lib", "/usr/local/lib") for path in pathlib.Path(folder).glob("**/libclang*.so*")
+    ]
     return any(re.match(r"libclang(-[\d.]+)?\.so", path.name) for path in found)
 
 
@@ -237,7 +244,9 @@ class SourcedRos(unittest.TestCase):
             self.assertTrue(clang.startswith(os.environ["LIBCLANG_PATH"]), clang)
             self.assertIn("Python 3", python)
             self.assertIn("nothing to do", again, "not even in a shell with env.sh")
-            self.assertTrue((messages / "share/ament_index/resource_index/rosidl_interfaces/activation_monitor").exists())
+            self.assertTrue(
+                (messages / "share/ament_index/resource_index/rosidl_interfaces/activation_monitor").exists()
+            )
 
 
 if __name__ == "__main__":

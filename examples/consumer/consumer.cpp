@@ -1,4 +1,4 @@
-// Believes a sign once it was in distribution in three answers in a row, as long as the answers are fresh and in order.
+// Believes a sign that was in distribution in three answers in a row, while the answers are fresh and in order.
 
 #include <chrono>
 #include <map>
@@ -50,7 +50,7 @@ private:
   void count(const OodConfidence & result, std::map<Sign, int> & times)
   {
     const Sign sign(result.region.id, result.predicted_class_name);
-    // Neither suspect nor out of distribution nor UNKNOWN.
+    // Nothing else, UNKNOWN included.
     const bool believable = result.verdict == OodConfidence::IN_DISTRIBUTION;
     times[sign] = believable ? times_[sign] + 1 : 0;
     if (times[sign] == IN_A_ROW) {

@@ -1,4 +1,4 @@
-"""Believes a sign once it was in distribution in three answers in a row, as long as the answers are fresh and in order."""
+"""Believes a sign that was in distribution in three answers in a row, while the answers are fresh and in order."""
 
 import rclpy
 from activation_monitor.msg import OodConfidence, OodConfidenceArray
@@ -29,7 +29,7 @@ class Consumer(Node):
 
     def count(self, result):
         sign = (result.region.id, result.predicted_class_name)
-        believable = result.verdict == OodConfidence.IN_DISTRIBUTION  # neither suspect nor out of distribution nor UNKNOWN
+        believable = result.verdict == OodConfidence.IN_DISTRIBUTION  # nothing else, UNKNOWN included
         times = self.times.get(sign, 0) + 1 if believable else 0
         if times == IN_A_ROW:
             self.get_logger().info(f"believed: {result.predicted_class_name}")
