@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use futures::executor::LocalPool;
 
 use super::managed::Managed;
+use super::memory;
 use super::signals;
 use crate::node::health::logging;
 use crate::node::health::reporter::Reporter;
@@ -41,6 +42,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(arguments: &[String]) -> anyhow::Result<()> {
+    memory::keep_freed();
     logging::forward_to_ros(NODE_NAME);
     let context = create_context()?;
     let mut node = r2r::Node::create(context, NODE_NAME, "").context("cannot create the node")?;
