@@ -35,7 +35,7 @@ pub struct Counts {
     pub unknown: BTreeMap<String, u64>,
     /// Region arrays that arrived.
     pub region_arrays: u64,
-    /// Images answered UNKNOWN because their regions did not arrive in time.
+    /// Images answered UNKNOWN for want of regions.
     pub regions_missing: u64,
     /// Jumps in time, back or ahead.
     pub time_jumps: u64,

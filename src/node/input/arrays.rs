@@ -59,12 +59,6 @@ impl Array {
 }
 
 impl Arrays {
-    /// Number of arrays that wait.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.arrays.len()
-    }
-
     /// Keeps an array that came at `now`; `spent` is the stamp of the nearest image when that has come and gone. Returns how many
     /// older ones, that never had an image, had to go for it.
     pub fn keep(&mut self, header: Header, regions: Regions, spent: Option<Stamp>, now: Instant) -> usize {
@@ -165,7 +159,7 @@ mod tests {
         assert_eq!(arrays.take_for(&header(50, "a"), ms(20)), Some(named("40")));
         assert_eq!(arrays.take_for(&header(50, "a"), ms(20)), None);
         assert_eq!(arrays.take_for(&header(10, "b"), ms(20)), None);
-        assert_eq!(arrays.len(), 1);
+        assert_eq!(arrays.arrays.len(), 1);
     }
 
     #[test]
@@ -183,7 +177,7 @@ mod tests {
         spent(&mut arrays);
         arrays.keep(header(20, "a"), named("fresh"), None, now);
         assert_eq!((arrays.expire(now + ms(99), ms(100)), arrays.expire(now + ms(100), ms(100))), (0, 1));
-        assert_eq!((arrays.len(), arrays.bytes), (0, 0));
+        assert_eq!((arrays.arrays.len(), arrays.bytes), (0, 0));
     }
 
     #[test]
@@ -196,7 +190,7 @@ mod tests {
         }
         let large = || named(&"x".repeat(MAX_BYTES));
         assert_eq!(arrays.keep(header(1, "a"), large(), None, Instant::now()), MAX_ARRAYS);
-        assert_eq!(arrays.len(), 1);
+        assert_eq!(arrays.arrays.len(), 1);
         assert_eq!(arrays.retain(|_| false), 1);
         assert_eq!(arrays.bytes, 0);
     }

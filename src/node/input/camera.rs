@@ -84,6 +84,9 @@ impl Camera {
             statistics.input_mut().rectify_ignored += rectified as u64;
         });
         self.notices.rectify(rectified, now);
+        if !self.shared.is_enabled() {
+            return;
+        }
         let settings = self.settings();
         let events = self.pairing.as_mut().map(|pairing| pairing.add_regions(header, regions, rules(&settings), now));
         self.act_all(events.unwrap_or_default(), &settings, now);
@@ -163,7 +166,9 @@ impl Camera {
             Event::Late { delay } => {
                 let late = delay.saturating_sub(settings.regions_timeout);
                 self.count(|statistics| statistics.input_mut().late_regions(late));
-                self.notices.late(delay, settings.regions_timeout, now);
+                if !late.is_zero() {
+                    self.notices.late(delay, settings.regions_timeout, now);
+                }
             }
             Event::OutOfOrder => self.count(|statistics| statistics.input_mut().regions_out_of_order += 1),
             Event::Unmatched(arrays) => {

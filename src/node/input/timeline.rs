@@ -365,6 +365,15 @@ mod tests {
     }
 
     #[test]
+    fn a_few_wrong_stamps_at_once_are_not_believed_while_the_present_goes_on() {
+        let mut camera = Camera::new();
+        camera.play(100.0, 0.0, 20, 0.1, 1.0);
+        camera.play(50.0, 1.91, 5, 0.01, 1.0);
+        camera.play(102.0, 2.0, 20, 0.1, 1.0);
+        assert!(camera.jumps.is_empty(), "{:?}", camera.jumps);
+    }
+
+    #[test]
     fn two_publishers_take_turns_and_do_not_jump() {
         for offset in [3.0, 10.0, -3600.0] {
             let mut camera = Camera::new();
