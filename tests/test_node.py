@@ -153,8 +153,9 @@ class RawImages(WithNode):
     def test_a_bag_that_starts_again_is_noticed(self):
         self.client.ask(raw_image(stop_sign()), stamp=(5000, 0))
         jumps = self.client.count("time_jumps")
-        classified, _ = self.client.ask(raw_image(stop_sign()), stamp=(4000, 0))
-        self.assertEqual(classified.results[0].class_name, STOP)
+        for sec in range(4000, 4004):  # a single one could be a wrong stamp
+            classified, _ = self.client.ask(raw_image(stop_sign()), stamp=(sec, 0))
+            self.assertEqual(classified.results[0].class_name, STOP)
         self.client.spin_until(lambda: self.client.count("time_jumps") > jumps, what="the counted jump")
 
     def test_latency_and_device_are_in_the_diagnostics(self):

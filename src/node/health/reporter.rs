@@ -72,7 +72,12 @@ impl Reporter {
         let (State::Active, Some(engine)) = (situation.state, situation.engine) else { return Vec::new() };
         self.previous.resize(engine.lines.len(), Counts::default());
         let lines = engine.lines.iter().enumerate();
-        lines.map(|(index, line)| self.camera(node, ros_now, now, engine, (index, line)).status()).collect()
+        let status = |(index, line)| {
+            let mut status = self.camera(node, ros_now, now, engine, (index, line)).status();
+            status.values.extend(engine.shared.count(index, |statistics| statistics.input().values()));
+            status
+        };
+        lines.map(status).collect()
     }
 
     fn camera(

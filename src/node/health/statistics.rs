@@ -3,10 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use crate::node::input::counts::InputCounts;
 use crate::node::input::pairing::Stamp;
-
-/// A stamp this much older than the newest one is a jump back in time (a bag that starts again), not a late message.
-const JUMP_NANOS: i64 = 500_000_000;
 
 /// Number of latest images that latency and rate are computed from.
 const WINDOW: usize = 256;
@@ -21,6 +19,7 @@ pub struct Statistics {
     window: VecDeque<Sample>,
     newest_stamp: Option<Stamp>,
     last_arrival: Option<Instant>,
+    input: InputCounts,
 }
 
 /// Counters since the start of the node.
@@ -36,9 +35,9 @@ pub struct Counts {
     pub unknown: BTreeMap<String, u64>,
     /// Region arrays that arrived.
     pub region_arrays: u64,
-    /// Images answered UNKNOWN because their regions did not arrive in time.
+    /// Images answered UNKNOWN for want of regions.
     pub regions_missing: u64,
-    /// Jumps back in time.
+    /// Jumps in time, back or ahead.
     pub time_jumps: u64,
 }
 
@@ -49,6 +48,10 @@ pub enum DropReason {
     Replaced,
     /// More images waited for their regions than there is room for.
     NoRoom,
+    /// A newer image had its regions first, and `without_regions` is `whole_image`.
+    LateRegions,
+    /// Its regions did not come, and `without_regions` is `skip`.
+    NoRegions,
     /// The stamps jumped while it waited for its regions.
     TimeJump,
     /// The service `~/enable` had switched judging off.
@@ -64,6 +67,8 @@ impl DropReason {
         match self {
             Self::Replaced => "replaced by a newer image",
             Self::NoRoom => "no room to wait for regions",
+            Self::LateRegions => "a newer image had its regions first",
+            Self::NoRegions => "no regions, skipped",
             Self::TimeJump => "stamps jumped",
             Self::Disabled => "judging is switched off",
             Self::Ended => "deactivated, reset or ended",
@@ -97,19 +102,32 @@ pub struct Pace {
 }
 
 impl Statistics {
-    /// Counts an image that arrived at `now`. Returns whether its stamp jumped back in time.
-    pub fn arrived(&mut self, stamp: Stamp, now: Instant) -> bool {
+    /// Counts an image that arrived at `now`.
+    pub fn arrived(&mut self, stamp: Stamp, now: Instant) {
         self.counts.received += 1;
         self.last_arrival = Some(now);
-        let jumped = self.newest_stamp.is_some_and(|newest| newest.nanos() - stamp.nanos() > JUMP_NANOS);
-        if jumped {
-            self.counts.time_jumps += 1;
-            self.window.clear();
-        }
-        if jumped || self.newest_stamp.is_none_or(|newest| newest < stamp) {
-            self.newest_stamp = Some(stamp);
-        }
-        jumped
+        self.newest_stamp = Some(stamp);
+    }
+
+    /// Counts a jump in time.
+    pub fn time_jumped(&mut self) {
+        self.counts.time_jumps += 1;
+    }
+
+    /// Counts an image that was answered without inference.
+    pub fn refused(&mut self) {
+        self.counts.judged += 1;
+    }
+
+    /// What happened to stamps and regions.
+    #[must_use]
+    pub fn input(&self) -> &InputCounts {
+        &self.input
+    }
+
+    /// The same, to count.
+    pub fn input_mut(&mut self) -> &mut InputCounts {
+        &mut self.input
     }
 
     /// Counts an image whose answer was published at `done`, `latency` after it arrived.
@@ -164,7 +182,7 @@ impl Statistics {
         self.last_arrival.map(|last| now.saturating_duration_since(last))
     }
 
-    /// Newest stamp since the last jump.
+    /// Stamp of the latest image.
     #[must_use]
     pub fn newest_stamp(&self) -> Option<Stamp> {
         self.newest_stamp
@@ -196,16 +214,17 @@ mod tests {
     }
 
     #[test]
-    fn late_messages_are_no_jump_and_restarted_bags_are() {
+    fn what_is_refused_counts_as_answered_but_not_for_the_pace() {
         let mut statistics = Statistics::default();
-        let now = Instant::now();
-        assert!(!statistics.arrived(stamp(100, 0), now));
-        assert!(!statistics.arrived(stamp(99, 500_000_000), now), "exactly 0.5 s late");
-        assert_eq!(statistics.newest_stamp(), Some(stamp(100, 0)));
-        assert!(statistics.arrived(stamp(99, 499_999_999), now));
-        assert_eq!(statistics.newest_stamp(), Some(stamp(99, 499_999_999)));
-        assert!(!statistics.arrived(stamp(99, 600_000_000), now), "goes on from there");
-        assert_eq!((statistics.counts().received, statistics.counts().time_jumps), (4, 1));
+        statistics.arrived(stamp(100, 0), Instant::now());
+        statistics.refused();
+        statistics.time_jumped();
+        statistics.arrived(stamp(99, 0), Instant::now());
+        assert_eq!(
+            (statistics.counts().received, statistics.counts().judged, statistics.counts().time_jumps),
+            (2, 1, 1)
+        );
+        assert_eq!((statistics.newest_stamp(), statistics.pace(Instant::now())), (Some(stamp(99, 0)), None));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::slots::Taken;
 use crate::activation::Activations;
 use crate::frame::{DecodeOptions, Frame, FrameError, Region};
 use crate::monitor::Verdict;
-use crate::node::input::request::{Answer, Entry, NamedRegion, Picture, Request};
+use crate::node::input::request::{Answer, Entry, NamedRegion, Picture, Refused, Request, Task};
 use crate::node::parameters::settings::Tuning;
 use crate::pipeline::PipelineOutput;
 
@@ -72,24 +72,46 @@ pub fn run(shared: &Shared, judge: &mut impl Judge, sink: &mut impl Sink) {
         match shared.slots.take(POLL) {
             Taken::Closed => return,
             Taken::TimedOut => {}
-            Taken::Items(requests) => {
-                for (camera, request) in requests {
-                    judge_one(shared, judge, sink, camera, request);
+            Taken::Items(tasks) => {
+                for (camera, task) in tasks {
+                    match task {
+                        Task::Judge(request) => judge_one(shared, judge, sink, camera, request),
+                        Task::Refuse(refused) => refuse_one(shared, sink, camera, refused),
+                    }
                 }
             }
         }
     }
 }
 
-fn judge_one(shared: &Shared, judge: &mut impl Judge, sink: &mut impl Sink, camera: usize, request: Request) {
+fn judge_one(shared: &Shared, judge: &mut impl Judge, sink: &mut impl Sink, camera: usize, mut request: Request) {
     shared.note_work(Some(Instant::now()));
-    let arrived = request.arrived;
-    let judged = process(shared, judge, camera, request);
+    let (ready, beyond) = (request.ready, std::mem::take(&mut request.beyond));
+    let mut judged = process(shared, judge, camera, request);
+    judged.answer.entries.extend(refuse_beyond(shared, camera, judged.answer.entries.len(), beyond));
     sink.publish(camera, &judged.answer);
     let done = Instant::now();
-    shared.count(camera, |statistics| statistics.judged(done, done.saturating_duration_since(arrived)));
+    shared.count(camera, |statistics| statistics.judged(done, done.saturating_duration_since(ready)));
     shared.note_work(None);
     sink.show(camera, judged);
+}
+
+/// Answers an image that nobody looks at.
+fn refuse_one(shared: &Shared, sink: &mut impl Sink, camera: usize, refused: Refused) {
+    let Refused { header, received, refusal } = refused;
+    let (levels, regions) = (shared.tuning().levels(), vec![NamedRegion::whole_image()]);
+    sink.publish(camera, &Answer::unknown(header, received, levels, regions, &refusal.reason));
+    shared.count(camera, |statistics| {
+        statistics.unknown(refusal.kind);
+        statistics.refused();
+    });
+}
+
+/// Entries for the regions beyond `max_regions`, of which `judged` were judged.
+fn refuse_beyond(shared: &Shared, camera: usize, judged: usize, beyond: Vec<NamedRegion>) -> Vec<Entry> {
+    let reason = format!("over max_regions: only the first {judged} regions of an image are judged; raise max_regions");
+    shared.count(camera, |statistics| beyond.iter().for_each(|_| statistics.unknown(short(&reason))));
+    beyond.into_iter().map(|region| Entry { region, outcome: Err(reason.clone()) }).collect()
 }
 
 /// Decodes and judges one image.
@@ -160,8 +182,7 @@ fn kind(error: &FrameError) -> &'static str {
 mod tests {
     use super::*;
     use crate::node::input::pairing::Stamp;
-    use crate::node::input::request::Bytes;
-    use crate::node::input::request::Header;
+    use crate::node::input::request::{Bytes, Header, Refusal};
     use crate::node::parameters::names::CameraName;
     use crate::node::parameters::settings::Settings;
     use crate::pipeline::{Hypothesis, Outcome, RegionResult};
@@ -197,7 +218,9 @@ mod tests {
         let picture =
             Picture::Raw { encoding: encoding.into(), width: 2, height: 1, step: 6, is_bigendian: false, data };
         let header = Header { stamp: Stamp { sec, nanosec: 3 }, frame_id: "camera".into() };
-        Request { header, picture, regions, arrived: Instant::now(), received: Stamp::default() }
+        let now = Instant::now();
+        let received = Stamp::default();
+        Request { header, picture, regions, beyond: Vec::new(), arrived: now, ready: now, received }
     }
 
     fn region(x: u32) -> NamedRegion {
@@ -261,6 +284,50 @@ mod tests {
         let answers = answers(&shared, vec![request(1, "nonsense", vec![])]);
         assert!(answers[0].entries.is_empty());
         assert!(shared.count(0, |statistics| statistics.counts().unknown.is_empty()));
+    }
+
+    #[test]
+    fn regions_beyond_the_limit_come_back_behind_the_others_with_the_parameter_to_raise() {
+        let shared = shared();
+        let beyond = vec![region(1), region(1)];
+        let request = Request { beyond, ..request(1, "rgb8", vec![region(0)]) };
+        let answers = answers(&shared, vec![request]);
+        let [first, second, third] = &answers[0].entries[..] else { panic!("{answers:?}") };
+        assert!(first.outcome.is_ok());
+        assert_eq!((&second.region, &third.region), (&region(1), &region(1)), "equal ids are kept");
+        let expected = "over max_regions: only the first 1 regions of an image are judged; raise max_regions";
+        assert_eq!((second.outcome.as_ref().unwrap_err().as_str(), third.outcome.is_err()), (expected, true));
+        assert_eq!(shared.count(0, |statistics| statistics.counts().unknown["over max_regions"]), 2);
+    }
+
+    #[test]
+    fn what_is_refused_is_answered_in_its_turn_and_has_no_latency() {
+        let shared = shared();
+        let refusal = Refusal { kind: "too old", reason: "image 4.9 s old".into() };
+        let refused = Refused { header: Header::default(), received: Stamp { sec: 9, nanosec: 0 }, refusal };
+        let tasks = [Task::Refuse(refused), Task::Judge(request(5, "rgb8", vec![region(0)]))];
+        assert!(shared.slots.append(0, tasks[0].clone()).is_none());
+        assert!(shared.slots.push(0, tasks[1].clone()).is_none());
+        shared.slots.close();
+        let mut kept = Kept::default();
+        run(&shared, &mut Fake, &mut kept);
+        let [first, second] = &kept.0[..] else { panic!("{:?}", kept.0) };
+        assert_eq!((first.header.stamp.sec, second.header.stamp.sec, first.received.sec), (0, 5, 9));
+        assert_eq!(first.entries[0].outcome.as_ref().unwrap_err(), "image 4.9 s old");
+        let (judged, unknown) =
+            shared.count(0, |statistics| (statistics.counts().judged, statistics.counts().unknown.clone()));
+        assert_eq!((judged, unknown["too old"]), (2, 1));
+    }
+
+    /// An hour of waiting for regions is none of inference.
+    #[test]
+    fn latency_counts_from_when_an_image_is_ready() {
+        let shared = shared();
+        let ready = Instant::now();
+        let Some(arrived) = ready.checked_sub(Duration::from_secs(3600)) else { return };
+        answers(&shared, vec![Request { arrived, ..request(1, "rgb8", vec![region(0)]) }]);
+        let pace = shared.count(0, |statistics| statistics.pace(Instant::now())).unwrap();
+        assert!(pace.latency_p99 < Duration::from_secs(60), "{pace:?}");
     }
 
     #[test]

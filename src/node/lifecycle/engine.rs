@@ -19,7 +19,7 @@ use crate::node::inference::worker::{self, Judge, Judged, Sink};
 use crate::node::input::camera::Camera;
 use crate::node::input::names::Names;
 use crate::node::input::request::Answer;
-use crate::node::input::subscriptions::{Subscriptions, subscribe};
+use crate::node::input::subscriptions::{Subscriptions, check_types, subscribe};
 use crate::node::output::messages::Identity;
 use crate::node::output::publishers::Outputs;
 use crate::node::output::view::{self, View};
@@ -134,6 +134,7 @@ fn infer(settings: &Settings, loaded: &SyncSender<anyhow::Result<Loaded>>, begin
 }
 
 fn prepare(settings: &Settings) -> anyhow::Result<(Loaded, Pipeline)> {
+    settings.camera_names().iter().try_for_each(|name| check_types(&settings.camera(name)))?;
     let pipeline = load(settings)?;
     let blank = RgbImage::new(64, 64);
     let tuning = settings.tuning();
@@ -233,12 +234,9 @@ impl Engine {
         }
     }
 
-    /// Publishes the answers to images whose regions do not come.
-    pub fn answer_overdue(&self, now: Instant) {
-        for (camera, line) in self.lines.iter().enumerate() {
-            let overdue = line.camera.borrow_mut().overdue(now);
-            overdue.iter().for_each(|answer| self.outputs.publish(camera, answer));
-        }
+    /// Lets go of images and regions that have waited long enough for each other.
+    pub fn tick(&self, now: Instant) {
+        self.lines.iter().for_each(|line| line.camera.borrow_mut().tick(now));
     }
 
     /// Lets the images in work be finished and the viewer write what waits, both for a bounded time, and lets go of
