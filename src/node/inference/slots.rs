@@ -69,6 +69,12 @@ impl<T> Slots<T> {
         self.lock().take()
     }
 
+    /// The smallest `key` of what waits, for example when it came; `None` when nothing waits.
+    #[must_use]
+    pub fn oldest<K: Ord>(&self, key: impl Fn(&T) -> K) -> Option<K> {
+        self.lock().places.iter().flatten().map(key).min()
+    }
+
     /// Refuses further items; those inside can still be taken.
     pub fn close(&self) {
         self.lock().closed = true;
@@ -117,6 +123,14 @@ mod tests {
         assert_eq!(slots.push(1, 7), None);
         assert_eq!(slots.drain(), [(1, 7)]);
         assert_eq!(slots.take(NOW), Taken::TimedOut);
+    }
+
+    #[test]
+    fn the_oldest_of_what_waits_is_told() {
+        let slots = Slots::new(2);
+        assert_eq!(slots.oldest(|item: &u32| *item), None);
+        assert_eq!((slots.push(0, 7), slots.push(1, 5)), (None, None));
+        assert_eq!(slots.oldest(|item| *item), Some(5));
     }
 
     #[test]

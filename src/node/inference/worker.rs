@@ -9,9 +9,10 @@ use super::slots::Taken;
 use crate::activation::Activations;
 use crate::frame::{FrameError, Region};
 use crate::monitor::Verdict;
+use crate::node::health::latency::Stages;
 use crate::node::input::request::{Answer, Entry, NamedRegion, Picture, Request};
 use crate::node::parameters::settings::Tuning;
-use crate::pipeline::PipelineOutput;
+use crate::pipeline::{Outcome, PipelineOutput};
 
 /// How often a waiting thread looks whether it should end.
 const POLL: Duration = Duration::from_millis(100);
@@ -68,39 +69,53 @@ pub fn run(shared: &Shared, judge: &mut impl Judge, sink: &mut impl Sink) {
 }
 
 fn judge_one(shared: &Shared, judge: &mut impl Judge, sink: &mut impl Sink, camera: usize, request: Request) {
-    shared.note_work(Some(Instant::now()));
-    let arrived = request.arrived;
-    let judged = process(shared, judge, camera, request);
+    let begun = Instant::now();
+    shared.note_work(Some(begun));
+    let (arrived, ready) = (request.arrived, request.ready);
+    let (judged, stages) = process(shared, judge, camera, request);
+    let decided = Instant::now();
     sink.publish(camera, &judged.answer);
     let done = Instant::now();
-    shared.count(camera, |statistics| statistics.judged(done, done.saturating_duration_since(arrived)));
+    let stages = Stages {
+        wait_regions: Some(ready.saturating_duration_since(arrived)),
+        wait_turn: Some(begun.saturating_duration_since(ready)),
+        publish: Some(done.saturating_duration_since(decided)),
+        total: done.saturating_duration_since(arrived),
+        ..stages
+    };
+    shared.count(camera, |statistics| statistics.record(done, stages));
     shared.note_work(None);
     sink.show(camera, judged);
 }
 
-/// Decodes and judges one image.
-fn process(shared: &Shared, judge: &mut impl Judge, camera: usize, request: Request) -> Judged {
+/// Decodes and judges one image; measures both.
+fn process(shared: &Shared, judge: &mut impl Judge, camera: usize, request: Request) -> (Judged, Stages) {
     let Request { header, picture, regions, received, .. } = request;
     let tuning = shared.tuning();
-    let levels = tuning.levels();
+    let (levels, stages) = (tuning.levels(), Stages::default());
     if regions.is_empty() {
-        return Judged { answer: Answer { header, received, levels, entries: Vec::new() }, evidence: None };
+        return (Judged { answer: Answer { header, received, levels, entries: Vec::new() }, evidence: None }, stages);
     }
-    match picture.decode() {
+    let begun = Instant::now();
+    let decoded = picture.decode();
+    let stages = Stages { decode: Some(begun.elapsed()), ..stages };
+    match decoded {
         Ok(image) => {
+            let begun = Instant::now();
             let rectangles: Vec<Region> = regions.iter().map(|named| named.region).collect();
             let output = judge.judge(&image, &rectangles, &tuning);
+            let stages = Stages { infer: Some(begun.elapsed()), ..stages };
             let rows = output.results.iter().map(|result| result.row).collect();
             let entries = entries(regions, output.results.into_iter().map(|result| result.outcome));
-            count_unknown(shared, camera, &entries);
+            count_verdicts(shared, camera, &entries);
             let evidence = Evidence { image, picture, activations: output.activations, rows };
-            Judged { answer: Answer { header, received, levels, entries }, evidence: Some(evidence) }
+            (Judged { answer: Answer { header, received, levels, entries }, evidence: Some(evidence) }, stages)
         }
         Err(error) => {
-            let kind = kind(&error);
-            shared.count(camera, |statistics| regions.iter().for_each(|_| statistics.unknown(kind)));
-            let answer = Answer::unknown(header, received, levels, regions, &error.to_string());
-            Judged { answer, evidence: None }
+            let (kind, reason) = (kind(&error), error.to_string());
+            shared.count(camera, |statistics| regions.iter().for_each(|_| statistics.unknown(kind, &reason)));
+            let answer = Answer::unknown(header, received, levels, regions, &reason);
+            (Judged { answer, evidence: None }, stages)
         }
     }
 }
@@ -112,12 +127,18 @@ fn entries(
     regions.into_iter().zip(outcomes).map(|(region, outcome)| Entry { region, outcome }).collect()
 }
 
-fn count_unknown(shared: &Shared, camera: usize, entries: &[Entry]) {
-    let reasons = entries.iter().filter_map(|entry| match &entry.outcome {
-        Err(reason) => Some(short(reason)),
-        Ok(outcome) => (outcome.verdict == Verdict::Unknown).then_some(short(&outcome.reason)),
+fn count_verdicts(shared: &Shared, camera: usize, entries: &[Entry]) {
+    shared.count(camera, |statistics| {
+        for entry in entries {
+            match &entry.outcome {
+                Err(reason) => statistics.unknown(short(reason), reason),
+                Ok(Outcome { verdict: Verdict::Unknown, reason, .. }) => {
+                    statistics.unknown(short(reason), reason);
+                }
+                Ok(outcome) => statistics.verdict(outcome.verdict),
+            }
+        }
     });
-    shared.count(camera, |statistics| reasons.for_each(|reason| statistics.unknown(reason)));
 }
 
 /// The part of a reason that is the same for every image.
@@ -147,7 +168,7 @@ mod tests {
     use crate::node::input::request::Header;
     use crate::node::parameters::names::CameraName;
     use crate::node::parameters::settings::Settings;
-    use crate::pipeline::{Hypothesis, Outcome, RegionResult};
+    use crate::pipeline::{Hypothesis, RegionResult};
     use std::sync::{Arc, Mutex};
 
     /// Says class 1 for every region that starts in the image, and refuses the others.
@@ -179,7 +200,8 @@ mod tests {
         let picture =
             Picture::Raw { encoding: encoding.into(), width: 2, height: 1, step: 6, is_bigendian: false, data };
         let header = Header { stamp: Stamp { sec, nanosec: 3 }, frame_id: "camera".into() };
-        Request { header, picture, regions, arrived: Instant::now(), received: Stamp::default() }
+        let now = Instant::now();
+        Request { header, picture, regions, arrived: now, ready: now, received: Stamp::default() }
     }
 
     fn region(x: u32) -> NamedRegion {

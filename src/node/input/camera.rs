@@ -54,10 +54,10 @@ impl Camera {
         let stamp = header.stamp;
         let waiting = Waiting { header, picture, arrival };
         let Some(pairing) = &mut self.waiting else {
-            return self.submit(waiting, vec![NamedRegion::whole_image()]);
+            return self.submit(waiting, vec![NamedRegion::whole_image()], arrival.at);
         };
         match pairing.add_image(stamp, waiting, arrival.at) {
-            Added::Paired(waiting, regions) => self.submit(waiting, regions),
+            Added::Paired(waiting, regions) => self.submit(waiting, regions, arrival.at),
             Added::Waits { evicted } => self.drop_images(DropReason::NoRoom, evicted.iter().count()),
         }
     }
@@ -67,7 +67,7 @@ impl Camera {
         self.count(Statistics::region_array);
         let paired = self.waiting.as_mut().and_then(|pairing| pairing.add_regions(header.stamp, regions));
         if let Some((waiting, regions)) = paired {
-            self.submit(waiting, regions);
+            self.submit(waiting, regions, Instant::now());
         }
     }
 
@@ -81,8 +81,8 @@ impl Camera {
         let answer = |Waiting { header, arrival, .. }: Waiting| {
             self.shared.count(self.index, |statistics| {
                 statistics.regions_missing();
-                statistics.unknown("no regions in time");
-                statistics.judged(now, now.saturating_duration_since(arrival.at));
+                statistics.unknown("no regions in time", &reason);
+                statistics.refused();
             });
             Answer::unknown(header, arrival.ros, levels, vec![NamedRegion::whole_image()], &reason)
         };
@@ -95,9 +95,9 @@ impl Camera {
         self.drop_images(reason, waiting);
     }
 
-    fn submit(&self, waiting: Waiting, regions: Vec<NamedRegion>) {
+    fn submit(&self, waiting: Waiting, regions: Vec<NamedRegion>, ready: Instant) {
         let Waiting { header, picture, arrival } = waiting;
-        let request = Request { header, picture, regions, arrived: arrival.at, received: arrival.ros };
+        let request = Request { header, picture, regions, arrived: arrival.at, ready, received: arrival.ros };
         let replaced = self.shared.slots.push(self.index, request);
         self.drop_images(DropReason::Replaced, replaced.iter().count());
     }

@@ -74,7 +74,9 @@ pub struct Request {
     pub regions: Vec<NamedRegion>,
     /// When the image arrived.
     pub arrived: Instant,
-    /// The same by the node's ROS clock.
+    /// When it had its regions: from then on inference keeps it waiting.
+    pub ready: Instant,
+    /// When it arrived by the node's ROS clock.
     pub received: Stamp,
 }
 

@@ -15,6 +15,7 @@ use super::managed::Managed;
 use super::signals;
 use crate::node::health::logging;
 use crate::node::health::reporter::Reporter;
+use crate::node::health::transport;
 use crate::node::input::names::Names;
 use crate::node::parameters::arguments::Arguments;
 use crate::node::parameters::reference::NODE_NAME;
@@ -42,18 +43,21 @@ pub fn main() -> ExitCode {
 }
 
 fn run(arguments: &[String]) -> anyhow::Result<()> {
+    // Before anything else: it may set variables of the environment, which only a single thread may do.
+    let transport = transport::prepare();
     logging::forward_to_ros(NODE_NAME);
     let context = create_context()?;
     let mut node = r2r::Node::create(context, NODE_NAME, "").context("cannot create the node")?;
     logging::publish_to_rosout(&mut node)?;
+    let transport = transport.confirm();
     let settings = read_settings(&node)?;
     let stop = signals::listen().context("cannot listen for signals")?;
     let names = Names::new(&node.name()?, &node.namespace()?, arguments);
     let period = Duration::from_secs_f64(settings.double("diagnostics_period_secs"));
-    let reporter = Reporter::new(&mut node, names.clone(), period)?;
     let pool = LocalPool::new();
     let autostart = settings.bool("autostart");
     let settings = Arc::new(Mutex::new(settings));
+    let reporter = Reporter::new(&mut node, names.clone(), Arc::clone(&settings), transport, period)?;
     serve_parameters(&mut node, &pool, &settings)?;
     let mut managed = Managed::new(&mut node, pool.spawner(), names, settings)?;
     if autostart {

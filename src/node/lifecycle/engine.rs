@@ -43,6 +43,12 @@ pub struct Facts {
     pub model: String,
     /// Monitor file; `None` when classifying only.
     pub monitor: Option<String>,
+    /// First digits of the SHA-256 of the monitor; empty without one.
+    pub monitor_id: String,
+    /// Smallest fused p-value that the monitor can reach; `None` when that is not known.
+    pub smallest_p_value: Option<f32>,
+    /// What a user must know of the monitor, in sentences.
+    pub notes: Vec<String>,
 }
 
 /// Model and monitor on their way into memory. The thread that loads them is the one that will judge: libtorch prepares
@@ -140,7 +146,13 @@ fn prepare(settings: &Settings) -> anyhow::Result<(Loaded, Pipeline)> {
         classes: pipeline.classifier().manifest().classes.clone(),
         model: settings.text("model").to_owned(),
         monitor: settings.path("monitor").map(|path| path.display().to_string()),
+        monitor_id: String::new(),
+        smallest_p_value: None,
+        notes: pipeline.monitor().map_or_else(Vec::new, |monitor| monitor.metadata().notes.clone()),
     };
+    for note in &facts.notes {
+        tracing::info!("monitor: {note}");
+    }
     Ok((Loaded { facts, viewer }, pipeline))
 }
 
@@ -172,7 +184,7 @@ impl Engine {
         settings: &Arc<Mutex<Settings>>,
     ) -> anyhow::Result<Self> {
         let cameras = loading.settings.camera_names();
-        let identity = Identity::new(&facts.classes, short(&facts.model_sha256), "");
+        let identity = Identity::new(&facts.classes, short(&facts.model_sha256), &facts.monitor_id);
         let outputs = Outputs::new(node, &cameras, loading.settings.reliability("output_qos"), identity)?;
         let shared = Shared::new(Arc::clone(settings), &cameras);
         let view = viewer.clone().map(|viewer| View::new(viewer, shared.clone(), facts.classes.clone().into()));
@@ -277,7 +289,8 @@ fn log_counts(shared: &Shared, lines: &[Line]) {
 }
 
 /// The first digits of a SHA-256: enough to tell models apart, short enough to read.
-fn short(sha256: &str) -> &str {
+#[must_use]
+pub fn short(sha256: &str) -> &str {
     sha256.get(..12).unwrap_or(sha256)
 }
 

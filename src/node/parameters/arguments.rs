@@ -30,6 +30,8 @@ pub enum Format {
     Yaml,
     /// `docs/parameters.md`.
     Markdown,
+    /// What is in `/diagnostics` instead: `docs/diagnostics.md`.
+    Diagnostics,
 }
 
 impl Arguments {
@@ -50,6 +52,7 @@ impl Format {
             Self::Json => reference::json(),
             Self::Yaml => reference::yaml(),
             Self::Markdown => reference::markdown(),
+            Self::Diagnostics => crate::node::health::reference::markdown(),
         }
     }
 }
