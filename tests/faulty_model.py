@@ -36,9 +36,9 @@ SOURCE = """class {name}(Module):
     images: Tensor) -> Tuple[Tensor, Tensor]:
     turns = 0
 {fault}
-    bright = torch.mean(images, [1, 2, 3], True)
-    embedding = torch.reshape(bright, [-1, 1])
-    logits = torch.cat([torch.sub(1., embedding), embedding], 1)
+    bright = torch.reshape(torch.mean(images, [1, 2, 3], True), [-1, 1])
+    embedding = torch.add(bright, turns, 0)
+    logits = torch.cat([torch.rsub(embedding, 1.), embedding], 1)
     return (logits, embedding)
 """
 

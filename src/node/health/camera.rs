@@ -86,6 +86,12 @@ impl CameraHealth {
         Status { level, name: self.name.clone(), message, values: self.values() }
     }
 
+    /// Whether nobody publishes images or regions for it.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        std::iter::once(&self.images).chain(&self.regions).any(|topic| topic.publishers.is_empty())
+    }
+
     fn verdict(&self) -> (Level, String) {
         let topic = &self.images.topic;
         if self.state != State::Active {

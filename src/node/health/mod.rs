@@ -7,6 +7,7 @@ pub mod graph;
 pub mod inference;
 pub mod latency;
 pub mod logging;
+pub mod lookup;
 pub mod messages;
 pub mod process;
 pub mod recent;

@@ -135,14 +135,22 @@ const CAMERA_FINDINGS: &[Finding] = &[
     ),
     finding("STALE", "no image on", "see whether the camera runs and the network carries it"),
     finding("WARN", "nobody publishes on", "start the camera; or set the topic to one that the message names"),
-    finding("WARN", "no image yet on", "the publisher has sent nothing, or its images get lost: see the status of the node"),
+    finding(
+        "WARN",
+        "no image yet on",
+        "the publisher has sent nothing, or its images get lost: see the status of the node",
+    ),
     finding(
         "WARN",
         "every image was dropped",
         "by reason: inference too slow for the rate, regions that do not come, `~/enable` switched off",
     ),
     finding("WARN", "results were UNKNOWN since the last status", "the message ends with the newest reason"),
-    finding("WARN", "were lost on their way", "see the transport below; raise the publisher's depth, or lower its rate"),
+    finding(
+        "WARN",
+        "were lost on their way",
+        "see the transport below; raise the publisher's depth, or lower its rate",
+    ),
     finding(
         "WARN",
         "the newest stamp was",
@@ -242,8 +250,13 @@ const NODE_FINDINGS: &[Finding] = &[
         "`/dev/shm` is too small for the profile: `--shm-size=512m` or `--ipc=host` for containers; or \
          `params/fastdds_small.xml` for this node and the cameras",
     ),
+    finding("WARN", "the transport profile", "the variable names a file that is not there"),
     finding("WARN", "/dev/shm has only", "works, but with little room: as above"),
-    finding("WARN", "no room for images on their way", "as above; `/dev/shm` may be full of what killed processes left there"),
+    finding(
+        "WARN",
+        "no room for images on their way",
+        "as above; `/dev/shm` may be full of what killed processes left there",
+    ),
 ];
 
 /// `docs/diagnostics.md`.

@@ -10,6 +10,7 @@ use super::announcer::Announcer;
 use super::camera::{CameraHealth, Stream, TopicHealth, stamp_age_secs};
 use super::diagnostics::{Level, Status};
 use super::inference::{InferenceHealth, Loaded, Work};
+use super::lookup::Lookup;
 use super::process::ProcessHealth;
 use super::recent::{Past, Recent, Totals};
 use super::statistics::Counts;
@@ -49,6 +50,9 @@ pub struct Reporter {
     cameras: Vec<Memory>,
     all: Past,
     announcer: Announcer,
+    lookup: Lookup,
+    /// Topics that somebody publishes on, with their types, as of the latest look.
+    published: Vec<(String, String)>,
 }
 
 /// What is remembered of a camera from one report to the next.
@@ -72,7 +76,8 @@ impl Reporter {
     ) -> r2r::Result<Self> {
         let publisher = node.create_publisher("/diagnostics", QosProfile::default())?;
         let (clock, now) = (RosClock::of(node), Instant::now());
-        let (cameras, all, announcer) = (Vec::new(), Past::default(), Announcer::default());
+        let (cameras, all, published) = (Vec::new(), Past::default(), Vec::new());
+        let (announcer, lookup) = (Announcer::default(), Lookup::default());
         let (started, due, reported, was_late) = (now, now, now, false);
         Ok(Self {
             names,
@@ -88,6 +93,8 @@ impl Reporter {
             cameras,
             all,
             announcer,
+            lookup,
+            published,
         })
     }
 
@@ -121,13 +128,14 @@ impl Reporter {
         let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let cameras = situation.cameras(&settings);
         self.cameras.resize_with(cameras.len(), Memory::default);
-        let mut statuses = Vec::new();
-        let mut totals = Vec::new();
+        let (mut statuses, mut totals, mut alone) = (Vec::new(), Vec::new(), false);
         for (index, camera) in cameras.iter().enumerate() {
             let (health, of_camera) = self.camera(node, ros_now, now, situation, (index, camera, &settings));
+            alone |= situation.state == State::Active && health.is_alone();
             statuses.push(health.status());
             totals.push(of_camera);
         }
+        self.look_for_topics(node, alone, now);
         let recent = self.all.until(now, totals.into_iter().sum());
         statuses.push(self.inference(now, situation, &settings, recent).status());
         let view = situation.engine.and_then(|engine| engine.viewer.as_deref()).map(viewer_health);
@@ -146,7 +154,8 @@ impl Reporter {
     ) -> (CameraHealth, Totals) {
         let active = situation.state == State::Active;
         let subscriptions = subscriptions(camera, &self.names);
-        let mut topics = subscriptions.iter().map(|subscription| topic(node, subscription, active));
+        let published = &self.published;
+        let mut topics = subscriptions.iter().map(|subscription| topic(node, subscription, active, published));
         let (images, regions) = (topics.next().unwrap_or_default(), topics.next());
         let tuning = settings.tuning();
         let waits = if regions.is_some() { settings.camera(&camera.name).regions_timeout } else { Duration::ZERO };
@@ -173,6 +182,17 @@ impl Reporter {
             stream: Stream::default(),
         };
         (health, totals)
+    }
+
+    /// While a camera or its regions have no publisher: what is published elsewhere.
+    fn look_for_topics(&mut self, node: &r2r::Node, wanted: bool, now: Instant) {
+        if let Some(names) = self.lookup.step(wanted, now) {
+            self.published = names.into_iter().flat_map(|name| types(node, name)).collect();
+            self.published.dedup();
+        }
+        if !wanted {
+            self.published.clear();
+        }
     }
 
     fn inference(
@@ -280,21 +300,26 @@ fn loaded(engine: &Engine) -> Loaded {
     }
 }
 
-/// What the graph says of a topic; nothing while the node does not listen.
-fn topic(node: &r2r::Node, subscription: &Subscription, active: bool) -> TopicHealth {
+/// What the graph says of a topic; nothing while the node does not listen. `published` are topics that somebody
+/// publishes on.
+fn topic(node: &r2r::Node, subscription: &Subscription, active: bool, published: &[(String, String)]) -> TopicHealth {
     let topic = subscription.topic.clone();
     let publishers = if active { graph::publishers(node, &topic) } else { Vec::new() };
     let mismatches = subscription.mismatches(&publishers);
-    let hint = if active && publishers.is_empty() { hint(node, subscription) } else { None };
+    let hint = if active && publishers.is_empty() { hint(node, subscription, published) } else { None };
     let publishers = publishers.into_iter().map(|Endpoint { node, .. }| node).collect();
     TopicHealth { topic, publishers, mismatches, hint }
 }
 
-fn hint(node: &r2r::Node, subscription: &Subscription) -> Option<String> {
-    let types = |topic: String| {
-        graph::publishers(node, &topic).into_iter().map(move |found| (topic.clone(), found.message_type))
-    };
-    subscription.hint(&subscription.siblings().into_iter().flat_map(types).collect::<Vec<_>>())
+fn hint(node: &r2r::Node, subscription: &Subscription, published: &[(String, String)]) -> Option<String> {
+    let siblings = subscription.siblings().into_iter().flat_map(|topic| types(node, topic));
+    let known = published.iter().filter(|(topic, _)| !subscription.siblings().contains(topic)).cloned();
+    subscription.hint(&siblings.chain(known).collect::<Vec<_>>())
+}
+
+/// The topic once per publisher, with the type that it publishes.
+fn types(node: &r2r::Node, topic: String) -> impl Iterator<Item = (String, String)> {
+    graph::publishers(node, &topic).into_iter().map(move |found| (topic.clone(), found.message_type))
 }
 
 fn log(level: Level, line: Option<String>) {

@@ -72,8 +72,8 @@ pub struct Prepared {
     profile: String,
     segment: Option<u64>,
     memory: Option<Memory>,
-    /// Whether not even the small profile fits.
-    no_room: bool,
+    /// What is wrong already.
+    problem: Option<String>,
     /// Fast DDS reads the file when the node is created.
     _file: Option<TempPath>,
 }
@@ -107,8 +107,9 @@ impl Memory {
     /// That of this machine; `None` when it has none.
     #[must_use]
     pub fn measure() -> Option<Self> {
-        let found = rustix::fs::statvfs(FOLDER).ok()?;
-        Some(Self { size: found.f_blocks * found.f_frsize, free: found.f_bavail * found.f_frsize })
+        let found = nix::sys::statvfs::statvfs(FOLDER).ok()?;
+        let unit = found.fragment_size();
+        Some(Self { size: found.blocks() * unit, free: found.blocks_available() * unit })
     }
 
     fn fits(&self, segment: u64) -> bool {
@@ -144,18 +145,29 @@ impl Given {
 pub fn prepare() -> Prepared {
     let (given, memory) = (Given::read(), Memory::measure());
     if let Some(path) = &given.profile {
-        let segment = std::fs::read_to_string(path).ok().and_then(|text| segment_size(&text));
-        return Prepared { profile: path.display().to_string(), segment, memory, no_room: false, _file: None };
+        return given_profile(path, memory);
     }
     let ours = memory.filter(|_| !given.otherwise);
     let chosen = ours.as_ref().and_then(choose);
-    let no_room = ours.is_some() && chosen.is_none();
+    let problem = ours.filter(|_| chosen.is_none()).map(too_little);
     match chosen.and_then(|shipped| Some((shipped, put_in_force(shipped)?))) {
         Some((shipped, file)) => {
             let profile = format!("{} (chosen by this node)", shipped.name);
-            Prepared { profile, segment: shipped.segment(), memory, no_room, _file: Some(file) }
+            Prepared { profile, segment: shipped.segment(), memory, problem, _file: Some(file) }
         }
-        None => Prepared { profile: String::new(), segment: None, memory, no_room, _file: None },
+        None => Prepared { profile: String::new(), segment: None, memory, problem, _file: None },
+    }
+}
+
+/// A profile that the user has chosen stays.
+fn given_profile(path: &Path, memory: Option<Memory>) -> Prepared {
+    let profile = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => Prepared { profile, segment: segment_size(&text), memory, problem: None, _file: None },
+        Err(error) => {
+            let problem = format!("the transport profile {profile} cannot be read, and large images get lost: {error}");
+            Prepared { profile, segment: None, memory, problem: Some(problem), _file: None }
+        }
     }
 }
 
@@ -187,16 +199,19 @@ impl Prepared {
     #[must_use]
     pub fn confirm(self) -> Transport {
         let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-        let shared_memory = match self.segment {
-            Some(segment) if maps.contains("librmw_fastrtps") => used(&maps, segment),
-            _ => SharedMemory::Unknown,
-        };
-        let Self { profile, segment, memory, no_room, .. } = self;
-        let problem = memory.and_then(|memory| match no_room {
-            true => Some(too_little(memory)),
-            false => problem(&profile, segment, memory, shared_memory),
-        });
-        Transport { profile, segment, memory, shared_memory, problem }
+        self.judged_by(&maps)
+    }
+
+    /// `maps` are the mappings of this process; profiles are of no matter to another middleware.
+    fn judged_by(self, maps: &str) -> Transport {
+        let Self { profile, segment, memory, problem, .. } = self;
+        if !maps.contains("librmw_fastrtps") {
+            let (profile, shared_memory) = (String::new(), SharedMemory::Unknown);
+            return Transport { profile, segment: None, memory, shared_memory, problem: None };
+        }
+        let shared_memory = segment.map_or(SharedMemory::Unknown, |segment| used(maps, segment));
+        let found = memory.and_then(|memory| judge(&profile, segment, memory, shared_memory));
+        Transport { profile, segment, memory, shared_memory, problem: problem.or(found) }
     }
 }
 
@@ -220,7 +235,7 @@ fn size_of_mapping(line: &str) -> Option<u64> {
     address(end)?.checked_sub(address(begin)?)
 }
 
-fn problem(profile: &str, segment: Option<u64>, memory: Memory, shared_memory: SharedMemory) -> Option<String> {
+fn judge(profile: &str, segment: Option<u64>, memory: Memory, shared_memory: SharedMemory) -> Option<String> {
     let (wanted, size, free) = (segment? / MIB, memory.size / MIB, memory.free / MIB);
     match shared_memory {
         SharedMemory::NotUsed => {
@@ -314,8 +329,7 @@ mod tests {
 
     #[test]
     fn too_little_memory_is_told_with_the_remedy() {
-        let told =
-            |segment, memory, used| problem("fastdds.xml", Some(segment * MIB), memory, used).unwrap_or_default();
+        let told = |segment, memory, used| judge("fastdds.xml", Some(segment * MIB), memory, used).unwrap_or_default();
         let text = told(128, DOCKER, SharedMemory::NotUsed);
         assert!(text.contains("segment of 128 MiB, and /dev/shm has 63 of 64 MiB free"), "{text}");
         assert!(text.contains("--shm-size=512m or --ipc=host"), "{text}");
@@ -324,7 +338,35 @@ mod tests {
         assert_eq!(told(128, ROOMY, SharedMemory::Used), "");
         assert_eq!(told(16, DOCKER, SharedMemory::Unknown), "");
         assert!(told(128, Memory { free: 0, ..ROOMY }, SharedMemory::NotUsed).contains("killed processes"));
-        assert_eq!(problem("", None, DOCKER, SharedMemory::Unknown), None);
+        assert_eq!(judge("", None, DOCKER, SharedMemory::Unknown), None);
+    }
+
+    fn prepared(problem: Option<&str>) -> Prepared {
+        let (profile, memory) = ("x.xml".to_owned(), Some(DOCKER));
+        Prepared { profile, segment: Some(128 * MIB), memory, problem: problem.map(str::to_owned), _file: None }
+    }
+
+    #[test]
+    fn another_middleware_needs_no_profile() {
+        let found = prepared(Some("cannot be read")).judged_by("7f00-7f01 r-xp 0 0:0 1 /opt/librmw_cyclonedds_cpp.so");
+        assert_eq!((found.profile.as_str(), found.problem, found.shared_memory), ("", None, SharedMemory::Unknown));
+    }
+
+    #[test]
+    fn what_was_wrong_before_the_start_is_said_first() {
+        let fast = "7f00-7f01 r-xp 0 0:0 1 /opt/librmw_fastrtps_cpp.so";
+        assert_eq!(prepared(Some("cannot be read")).judged_by(fast).problem.as_deref(), Some("cannot be read"));
+        let found = prepared(None).judged_by(fast);
+        assert_eq!(found.shared_memory, SharedMemory::NotUsed);
+        assert!(found.problem.is_some_and(|text| text.contains("cannot come over shared memory")));
+    }
+
+    #[test]
+    fn a_profile_that_cannot_be_read_is_a_problem() {
+        let found = given_profile(Path::new("/nowhere/profile.xml"), Some(ROOMY));
+        assert!(found.problem.is_some_and(|text| text.starts_with("the transport profile /nowhere/profile.xml")));
+        let ours = given_profile(&Path::new(env!("CARGO_MANIFEST_DIR")).join(SMALL.name), None);
+        assert_eq!((ours.segment, ours.problem), (Some(16 * MIB), None));
     }
 
     #[test]

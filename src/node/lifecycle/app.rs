@@ -13,9 +13,9 @@ use futures::task::LocalSpawnExt;
 
 use super::managed::Managed;
 use super::signals;
-use crate::node::health::logging;
 use crate::node::health::reporter::Reporter;
 use crate::node::health::transport;
+use crate::node::health::{logging, lookup};
 use crate::node::input::names::Names;
 use crate::node::parameters::arguments::Arguments;
 use crate::node::parameters::reference::NODE_NAME;
@@ -29,9 +29,13 @@ const WAIT: Duration = Duration::from_millis(20);
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().collect();
-    if let Some(format) = Arguments::parse_process(&arguments).describe {
+    let asked = Arguments::parse_process(&arguments);
+    if let Some(format) = asked.describe {
         print!("{}", format.table());
         return ExitCode::SUCCESS;
+    }
+    if asked.list_topics {
+        return lookup::print_topics();
     }
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,

@@ -19,6 +19,9 @@ pub struct Arguments {
     /// Print the table of parameters and end
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub describe: Option<Format>,
+    /// Print the names of all topics and end; what the node runs when nobody publishes images
+    #[arg(long, hide = true)]
+    pub list_topics: bool,
 }
 
 /// How to print the table of parameters.
