@@ -281,7 +281,7 @@ mod tests {
             match word {
                 None => assert_eq!(mismatch, None),
                 Some(word) => {
-                    assert!(mismatch.as_ref().is_some_and(|text| text.contains(word)), "{word}: {mismatch:?}")
+                    assert!(mismatch.as_ref().is_some_and(|text| text.contains(word)), "{word}: {mismatch:?}");
                 }
             }
         }
