@@ -62,14 +62,22 @@ def region(name, x, y, width, height):
 class NodeProcess:
     """monitor_node with parameters; its output lies in a file."""
 
-    def __init__(self, *, model=MODEL, monitor=MONITOR, arguments=(), **parameters):
+    def __init__(self, *, model=MODEL, monitor=MONITOR, arguments=(), environment=None, **parameters):
+        """`environment` are variables to set, or with None to unset."""
         parameters = {"model": model, "monitor": monitor, "image_topic": "/camera", **parameters}
-        command = [str(RELEASE / "monitor_node"), "--ros-args"]
+        command = [str(self.executable()), "--ros-args"]
         for name, value in parameters.items():
             value = str(value).lower() if isinstance(value, bool) else value
             command += ["-p", f"{name}:={value if value != '' else chr(34) * 2}"]
         self._log = tempfile.TemporaryFile(mode="w+")
-        self.process = subprocess.Popen([*command, *arguments], stdout=self._log, stderr=subprocess.STDOUT, cwd=ROOT)
+        variables = {name: value for name, value in (os.environ | (environment or {})).items() if value is not None}
+        self.process = subprocess.Popen(
+            [*command, *arguments], stdout=self._log, stderr=subprocess.STDOUT, cwd=ROOT, env=variables
+        )
+
+    @staticmethod
+    def executable():
+        return RELEASE / "monitor_node"
 
     def log(self):
         self._log.seek(0)
@@ -130,8 +138,9 @@ class Client:
         return None if status is None else {pair.key: pair.value for pair in status.values}[key]
 
     def count(self, key):
-        """A counter of the camera; 0 before the first status."""
-        return int(self.value("camera", key) or 0)
+        """A counter of whatever status has it; 0 before the first status."""
+        values = (pair for status in self.statuses.values() for pair in status.values)
+        return int(next((pair.value for pair in values if pair.key == key), 0) or 0)
 
     def counted(self, key, least, timeout_secs=10.0):
         """Waits until a counter of the camera is at least that."""

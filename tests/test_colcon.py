@@ -83,7 +83,7 @@ class Installed(unittest.TestCase):
     def test_what_the_launch_file_needs_is_in_share(self):
         model = "models/traffic_signs"
         needed = [f"{model}/model.pt", f"{model}/model.json", f"{model}/traffic_signs.monitor"]
-        for name in ["launch/monitor.launch.py", "params/monitor.yaml", "params/fastdds.xml", *needed]:
+        for name in ["launch/monitor.launch.py", "params/monitor.yaml", "params/fastdds.xml", "params/fastdds_small.xml", *needed]:
             self.assertTrue((self.share / name).is_file(), f"{name} is missing")
 
     def test_messages_in_share(self):

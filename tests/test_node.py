@@ -309,9 +309,9 @@ class Health(unittest.TestCase):
     def test_silence_is_told_and_ends(self):
         process, client = self.run_node(Client(), probe=False, stale_after_secs=0.6, diagnostics_period_secs=0.2)
         self.camera_says(client, b"\x01", "no image yet on /camera")
-        client.ask(raw_image(stop_sign()))
+        client.ask(raw_image(stop_sign()), stamp=now())
         self.camera_says(client, b"\x03", "no image on /camera for")
-        client.ask(raw_image(stop_sign()))
+        client.ask(raw_image(stop_sign()), stamp=now())
         self.camera_says(client, b"\x00", "images arrive")
         self.assertIn("no image on /camera for", process.log())
 
@@ -344,6 +344,12 @@ class Health(unittest.TestCase):
             client.ask(raw_image(stop_sign()))
             client.spin_for(1.0)
         self.assertTrue(any("no image on /camera for" in line.msg and line.name == "monitor" for line in lines), lines)
+
+
+def now():
+    """As a stamp."""
+    nanos = time.time_ns()
+    return nanos // 1_000_000_000, nanos % 1_000_000_000
 
 
 class Viewer(unittest.TestCase):

@@ -1,24 +1,35 @@
-//! What happened to the images: counters, latency and rate, as the diagnostics report them.
+//! What happened to the images: counters, latencies and times, as the diagnostics report them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use super::latency::Stages;
+use super::window::Window;
+use crate::monitor::Verdict;
 use crate::node::input::counts::InputCounts;
 use crate::node::input::pairing::Stamp;
 
-/// Number of latest images that latency and rate are computed from.
-const WINDOW: usize = 256;
+/// Latencies are of the images that were answered in this time.
+pub const LATENCY_SPAN: Duration = Duration::from_secs(30);
+
+/// Images that the latencies are of at most.
+const MAX_SAMPLES: usize = 2048;
+
+/// Characters of a reason that are kept.
+const MAX_REASON: usize = 300;
 
 /// Number of different reasons counted one by one; further ones are counted together.
 const MAX_REASONS: usize = 16;
 
 /// Counters since the start and a window of the latest images of one camera.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Statistics {
     counts: Counts,
-    window: VecDeque<Sample>,
+    answered: Window<Stages>,
     newest_stamp: Option<Stamp>,
     last_arrival: Option<Instant>,
+    unanswered_since: Option<Instant>,
+    newest_reason: String,
     input: InputCounts,
 }
 
@@ -33,6 +44,12 @@ pub struct Counts {
     pub dropped: BTreeMap<DropReason, u64>,
     /// Regions (whole images included) with verdict UNKNOWN, by short reason.
     pub unknown: BTreeMap<String, u64>,
+    /// Regions with verdict IN_DISTRIBUTION.
+    pub in_distribution: u64,
+    /// Regions with verdict SUSPECT.
+    pub suspect: u64,
+    /// Regions with verdict OUT_OF_DISTRIBUTION.
+    pub out_of_distribution: u64,
     /// Region arrays that arrived.
     pub region_arrays: u64,
     /// Images answered UNKNOWN for want of regions.
@@ -61,6 +78,10 @@ pub enum DropReason {
 }
 
 impl DropReason {
+    /// Every reason.
+    pub const ALL: [Self; 7] =
+        [Self::Replaced, Self::NoRoom, Self::LateRegions, Self::NoRegions, Self::TimeJump, Self::Disabled, Self::Ended];
+
     /// Name in the diagnostics.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -74,6 +95,14 @@ impl DropReason {
             Self::Ended => "deactivated, reset or ended",
         }
     }
+
+    /// Whether it is as it was asked for that nobody answers such an image.
+    fn is_wanted(self) -> bool {
+        match self {
+            Self::NoRegions | Self::TimeJump | Self::Disabled | Self::Ended => true,
+            Self::Replaced | Self::NoRoom | Self::LateRegions => false,
+        }
+    }
 }
 
 impl Counts {
@@ -82,23 +111,32 @@ impl Counts {
     pub fn dropped_total(&self) -> u64 {
         self.dropped.values().sum()
     }
+
+    /// Regions with verdict UNKNOWN, for whatever reason.
+    #[must_use]
+    pub fn unknown_total(&self) -> u64 {
+        self.unknown.values().sum()
+    }
+
+    /// Regions that were answered, with whatever verdict.
+    #[must_use]
+    pub fn results(&self) -> u64 {
+        self.in_distribution + self.suspect + self.out_of_distribution + self.unknown_total()
+    }
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Sample {
-    done: Instant,
-    latency: Duration,
-}
-
-/// Latency from arrival to publication, and rate, over the latest images.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Pace {
-    /// Median latency.
-    pub latency_p50: Duration,
-    /// 99th percentile of the latency.
-    pub latency_p99: Duration,
-    /// Answered images per second.
-    pub rate_hz: f64,
+impl Default for Statistics {
+    fn default() -> Self {
+        Self {
+            counts: Counts::default(),
+            answered: Window::new(LATENCY_SPAN, MAX_SAMPLES),
+            newest_stamp: None,
+            last_arrival: None,
+            unanswered_since: None,
+            newest_reason: String::new(),
+            input: InputCounts::default(),
+        }
+    }
 }
 
 impl Statistics {
@@ -106,17 +144,13 @@ impl Statistics {
     pub fn arrived(&mut self, stamp: Stamp, now: Instant) {
         self.counts.received += 1;
         self.last_arrival = Some(now);
+        self.unanswered_since.get_or_insert(now);
         self.newest_stamp = Some(stamp);
     }
 
     /// Counts a jump in time.
     pub fn time_jumped(&mut self) {
         self.counts.time_jumps += 1;
-    }
-
-    /// Counts an image that was answered without inference.
-    pub fn refused(&mut self) {
-        self.counts.judged += 1;
     }
 
     /// What happened to stamps and regions.
@@ -130,19 +164,37 @@ impl Statistics {
         &mut self.input
     }
 
-    /// Counts an image whose answer was published at `done`, `latency` after it arrived.
-    pub fn judged(&mut self, done: Instant, latency: Duration) {
+    /// Counts an image whose answer was published at `done` after it went through inference.
+    pub fn record(&mut self, done: Instant, stages: Stages) {
+        self.refused();
+        self.answered.add(done, stages);
+    }
+
+    /// Counts an image that was answered without inference.
+    pub fn refused(&mut self) {
         self.counts.judged += 1;
-        if self.window.len() >= WINDOW {
-            self.window.pop_front();
-        }
-        self.window.push_back(Sample { done, latency });
+        self.unanswered_since = None;
     }
 
     /// Counts images that are not judged.
     pub fn dropped(&mut self, reason: DropReason, images: usize) {
-        if images > 0 {
-            *self.counts.dropped.entry(reason).or_default() += images as u64;
+        if images == 0 {
+            return;
+        }
+        *self.counts.dropped.entry(reason).or_default() += images as u64;
+        if reason.is_wanted() {
+            self.unanswered_since = None;
+        }
+    }
+
+    /// Counts a region that was judged. Verdicts UNKNOWN are counted with their reason, by
+    /// [`Statistics::unknown`].
+    pub fn verdict(&mut self, verdict: Verdict) {
+        match verdict {
+            Verdict::InDistribution => self.counts.in_distribution += 1,
+            Verdict::Suspect => self.counts.suspect += 1,
+            Verdict::OutOfDistribution => self.counts.out_of_distribution += 1,
+            Verdict::Unknown => {}
         }
     }
 
@@ -156,16 +208,19 @@ impl Statistics {
         self.counts.regions_missing += 1;
     }
 
-    /// Counts a region with verdict UNKNOWN.
-    pub fn unknown(&mut self, reason: &str) {
-        let known = self.counts.unknown.contains_key(reason) || self.counts.unknown.len() < MAX_REASONS;
-        let key = if known { reason } else { "other" };
+    /// Counts a region with verdict UNKNOWN under a short reason that is the same for every image, and keeps the whole
+    /// reason for whoever looks.
+    pub fn unknown(&mut self, kind: &str, reason: &str) {
+        let known = self.counts.unknown.contains_key(kind) || self.counts.unknown.len() < MAX_REASONS;
+        let key = if known { kind } else { "other" };
         *self.counts.unknown.entry(key.to_owned()).or_default() += 1;
+        self.newest_reason = reason.chars().take(MAX_REASON).collect();
     }
 
     /// Forgets latencies and the newest stamp; the counters stay.
     pub fn forget_pace(&mut self) {
-        self.window.clear();
+        self.answered.clear();
+        self.unanswered_since = None;
         self.newest_stamp = None;
     }
 
@@ -188,21 +243,24 @@ impl Statistics {
         self.newest_stamp
     }
 
-    /// Latency and rate over the latest images; `None` before the first answer.
+    /// Since when images have come without any being answered; `None` when the latest ones were.
     #[must_use]
-    pub fn pace(&self, now: Instant) -> Option<Pace> {
-        let mut latencies: Vec<Duration> = self.window.iter().map(|sample| sample.latency).collect();
-        latencies.sort();
-        let span = now.saturating_duration_since(self.window.front()?.done).as_secs_f64();
-        let rate_hz = if span > 0.0 { self.window.len() as f64 / span } else { 0.0 };
-        Some(Pace { latency_p50: quantile(&latencies, 0.5)?, latency_p99: quantile(&latencies, 0.99)?, rate_hz })
+    pub fn unanswered_since(&self) -> Option<Instant> {
+        self.unanswered_since
     }
-}
 
-/// Nearest-rank quantile of sorted values: the smallest that at least a share `q` of all does not exceed.
-fn quantile(sorted: &[Duration], q: f64) -> Option<Duration> {
-    let rank = (q * sorted.len() as f64).ceil() as usize;
-    sorted.get(rank.saturating_sub(1)).copied()
+    /// Why the latest region with verdict UNKNOWN has it; empty before the first.
+    #[must_use]
+    pub fn newest_reason(&self) -> &str {
+        &self.newest_reason
+    }
+
+    /// Where the time of the images went that were answered in the last [`LATENCY_SPAN`], oldest first, with the time of
+    /// the answer.
+    #[must_use]
+    pub fn answered(&self, now: Instant) -> Vec<(Instant, Stages)> {
+        self.answered.at(now).copied().collect()
+    }
 }
 
 #[cfg(test)]
@@ -214,51 +272,70 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_counts_as_answered_but_not_for_the_pace() {
-        let mut statistics = Statistics::default();
-        statistics.arrived(stamp(100, 0), Instant::now());
+    fn what_is_refused_counts_as_answered_but_has_no_latency() {
+        let (mut statistics, now) = (Statistics::default(), Instant::now());
+        statistics.arrived(stamp(100, 0), now);
         statistics.refused();
         statistics.time_jumped();
-        statistics.arrived(stamp(99, 0), Instant::now());
-        assert_eq!(
-            (statistics.counts().received, statistics.counts().judged, statistics.counts().time_jumps),
-            (2, 1, 1)
-        );
-        assert_eq!((statistics.newest_stamp(), statistics.pace(Instant::now())), (Some(stamp(99, 0)), None));
+        statistics.arrived(stamp(99, 0), now);
+        let counts = statistics.counts();
+        assert_eq!((counts.received, counts.judged, counts.time_jumps), (2, 1, 1));
+        assert_eq!((statistics.newest_stamp(), statistics.answered(now)), (Some(stamp(99, 0)), Vec::new()));
     }
 
     #[test]
-    fn quantiles_are_of_the_nearest_rank() {
-        let sorted: Vec<Duration> = (1..=100).map(Duration::from_millis).collect();
-        assert_eq!(quantile(&sorted, 0.5), Some(Duration::from_millis(50)));
-        assert_eq!(quantile(&sorted, 0.99), Some(Duration::from_millis(99)));
-        assert_eq!(quantile(&sorted[..1], 0.5), Some(Duration::from_millis(1)));
-        assert_eq!(quantile(&[], 0.5), None);
+    fn latencies_are_of_what_went_through_inference_lately() {
+        let (mut statistics, start) = (Statistics::default(), Instant::now());
+        let stages = |millis| Stages { total: Duration::from_millis(millis), ..Stages::default() };
+        statistics.record(start, stages(900));
+        statistics.refused();
+        statistics.record(start + Duration::from_secs(20), stages(4));
+        assert_eq!(statistics.answered(start + Duration::from_secs(20)).len(), 2);
+        let later = statistics.answered(start + Duration::from_secs(40));
+        assert_eq!(later, [(start + Duration::from_secs(20), stages(4))]);
+        assert_eq!(statistics.counts().judged, 3);
+        statistics.forget_pace();
+        assert!(statistics.answered(start).is_empty());
     }
 
     #[test]
-    fn pace_looks_at_the_latest_images_only() {
+    fn images_are_unanswered_until_one_is_answered_or_none_was_wanted() {
+        let (mut statistics, start) = (Statistics::default(), Instant::now());
+        let at = |secs| start + Duration::from_secs(secs);
+        statistics.arrived(stamp(1, 0), at(1));
+        statistics.arrived(stamp(2, 0), at(2));
+        statistics.dropped(DropReason::Replaced, 1);
+        assert_eq!(statistics.unanswered_since(), Some(at(1)), "an image in the place of another is no answer");
+        statistics.refused();
+        assert_eq!(statistics.unanswered_since(), None);
+        statistics.arrived(stamp(3, 0), at(3));
+        statistics.dropped(DropReason::Disabled, 0);
+        assert_eq!(statistics.unanswered_since(), Some(at(3)));
+        statistics.dropped(DropReason::Disabled, 1);
+        assert_eq!(statistics.unanswered_since(), None);
+    }
+
+    #[test]
+    fn results_are_counted_by_verdict() {
         let mut statistics = Statistics::default();
-        let start = Instant::now();
-        assert_eq!(statistics.pace(start), None);
-        for index in 0..WINDOW as u32 * 2 {
-            let latency = if index < WINDOW as u32 { Duration::from_secs(9) } else { Duration::from_millis(4) };
-            statistics.judged(start + Duration::from_millis(100) * index, latency);
+        for verdict in [Verdict::InDistribution, Verdict::Suspect, Verdict::OutOfDistribution, Verdict::Unknown] {
+            statistics.verdict(verdict);
         }
-        let end = start + Duration::from_millis(100) * (WINDOW as u32 * 2);
-        let pace = statistics.pace(end).unwrap();
-        assert_eq!(pace.latency_p99, Duration::from_millis(4));
-        assert!((pace.rate_hz - 10.0).abs() < 1e-6, "{}", pace.rate_hz);
-        assert_eq!(statistics.counts().judged, WINDOW as u64 * 2);
+        statistics.unknown("unsupported encoding", &format!("unsupported encoding `{}`", "x".repeat(999)));
+        let counts = statistics.counts();
+        assert_eq!((counts.in_distribution, counts.suspect, counts.out_of_distribution), (1, 1, 1));
+        assert_eq!((counts.unknown_total(), counts.results()), (1, 4));
+        assert!(statistics.newest_reason().starts_with("unsupported encoding `xx"));
+        assert_eq!(statistics.newest_reason().len(), MAX_REASON);
     }
 
     #[test]
     fn the_number_of_reasons_is_bounded() {
         let mut statistics = Statistics::default();
         for index in 0..MAX_REASONS + 5 {
-            statistics.unknown(&format!("reason {index}"));
+            statistics.unknown(&format!("reason {index}"), "");
         }
-        statistics.unknown("reason 0");
+        statistics.unknown("reason 0", "");
         assert_eq!(statistics.counts().unknown["reason 0"], 2);
         assert_eq!(statistics.counts().unknown["other"], 5);
     }

@@ -97,6 +97,12 @@ impl<T> Slots<T> {
         self.lock().take()
     }
 
+    /// The smallest `key` of the items that wait and have one, for example when they came; `None` when none waits.
+    #[must_use]
+    pub fn oldest<K: Ord>(&self, key: impl Fn(&T) -> Option<K>) -> Option<K> {
+        self.lock().places.iter().flatten().filter_map(|item| key(&item.item)).min()
+    }
+
     /// Refuses further items; those inside can still be taken.
     pub fn close(&self) {
         self.lock().closed = true;
@@ -163,6 +169,15 @@ mod tests {
         assert_eq!(slots.push(1, 7), None);
         assert_eq!(slots.drain(), [(1, 7)]);
         assert_eq!(slots.take(NOW), Taken::TimedOut);
+    }
+
+    #[test]
+    fn the_oldest_of_what_waits_is_told() {
+        let slots = Slots::new(2);
+        let odd = |item: &u32| Some(*item).filter(|item| item % 2 == 1);
+        assert_eq!(slots.oldest(odd), None);
+        assert_eq!((slots.push(0, 7), slots.push(1, 5), slots.append(1, 2)), (None, None, None));
+        assert_eq!(slots.oldest(odd), Some(5));
     }
 
     #[test]

@@ -10,9 +10,10 @@ use super::slots::Taken;
 use crate::activation::Activations;
 use crate::frame::{DecodeOptions, Frame, FrameError, Region};
 use crate::monitor::Verdict;
+use crate::node::health::latency::Stages;
 use crate::node::input::request::{Answer, Entry, NamedRegion, Picture, Refused, Request, Task};
 use crate::node::parameters::settings::Tuning;
-use crate::pipeline::PipelineOutput;
+use crate::pipeline::{Outcome, PipelineOutput};
 
 /// How often a waiting thread looks whether it should end.
 const POLL: Duration = Duration::from_millis(100);
@@ -85,13 +86,22 @@ pub fn run(shared: &Shared, judge: &mut impl Judge, sink: &mut impl Sink) {
 }
 
 fn judge_one(shared: &Shared, judge: &mut impl Judge, sink: &mut impl Sink, camera: usize, mut request: Request) {
-    shared.note_work(Some(Instant::now()));
-    let (ready, beyond) = (request.ready, std::mem::take(&mut request.beyond));
-    let mut judged = process(shared, judge, camera, request);
+    let begun = Instant::now();
+    shared.note_work(Some(begun));
+    let (arrived, ready, beyond) = (request.arrived, request.ready, std::mem::take(&mut request.beyond));
+    let (mut judged, stages) = process(shared, judge, camera, request);
     judged.answer.entries.extend(refuse_beyond(shared, camera, judged.answer.entries.len(), beyond));
+    let decided = Instant::now();
     sink.publish(camera, &judged.answer);
     let done = Instant::now();
-    shared.count(camera, |statistics| statistics.judged(done, done.saturating_duration_since(ready)));
+    let stages = Stages {
+        wait_regions: Some(ready.saturating_duration_since(arrived)),
+        wait_turn: Some(begun.saturating_duration_since(ready)),
+        publish: Some(done.saturating_duration_since(decided)),
+        total: done.saturating_duration_since(arrived),
+        ..stages
+    };
+    shared.count(camera, |statistics| statistics.record(done, stages));
     shared.note_work(None);
     sink.show(camera, judged);
 }
@@ -102,7 +112,7 @@ fn refuse_one(shared: &Shared, sink: &mut impl Sink, camera: usize, refused: Ref
     let (levels, regions) = (shared.tuning().levels(), vec![NamedRegion::whole_image()]);
     sink.publish(camera, &Answer::unknown(header, received, levels, regions, &refusal.reason));
     shared.count(camera, |statistics| {
-        statistics.unknown(refusal.kind);
+        statistics.unknown(refusal.kind, &refusal.reason);
         statistics.refused();
     });
 }
@@ -110,35 +120,40 @@ fn refuse_one(shared: &Shared, sink: &mut impl Sink, camera: usize, refused: Ref
 /// Entries for the regions beyond `max_regions`, of which `judged` were judged.
 fn refuse_beyond(shared: &Shared, camera: usize, judged: usize, beyond: Vec<NamedRegion>) -> Vec<Entry> {
     let reason = format!("over max_regions: only the first {judged} regions of an image are judged; raise max_regions");
-    shared.count(camera, |statistics| beyond.iter().for_each(|_| statistics.unknown(short(&reason))));
+    shared.count(camera, |statistics| beyond.iter().for_each(|_| statistics.unknown(short(&reason), &reason)));
     beyond.into_iter().map(|region| Entry { region, outcome: Err(reason.clone()) }).collect()
 }
 
-/// Decodes and judges one image.
-fn process(shared: &Shared, judge: &mut impl Judge, camera: usize, request: Request) -> Judged {
+/// Decodes and judges one image; measures both.
+fn process(shared: &Shared, judge: &mut impl Judge, camera: usize, request: Request) -> (Judged, Stages) {
     let Request { header, picture, regions, received, .. } = request;
     let tuning = shared.tuning();
-    let levels = tuning.levels();
+    let (levels, stages) = (tuning.levels(), Stages::default());
     if regions.is_empty() {
-        return Judged { answer: Answer { header, received, levels, entries: Vec::new() }, evidence: None };
+        return (Judged { answer: Answer { header, received, levels, entries: Vec::new() }, evidence: None }, stages);
     }
     let options = DecodeOptions::default();
-    match picture.frame(&options) {
+    let begun = Instant::now();
+    let opened = picture.frame(&options);
+    let stages = Stages { decode: Some(begun.elapsed()), ..stages };
+    match opened {
         Ok(frame) => {
+            let begun = Instant::now();
             let rectangles: Vec<Region> = regions.iter().map(|named| named.region).collect();
             let output = judge.judge(&frame, &rectangles, &tuning);
+            let stages = Stages { infer: Some(begun.elapsed()), ..stages };
             let decoded = frame.into_owned();
             let rows = output.results.iter().map(|result| result.row).collect();
             let entries = entries(regions, output.results.into_iter().map(|result| result.outcome));
-            count_unknown(shared, camera, &entries);
+            count_verdicts(shared, camera, &entries);
             let evidence = Evidence { decoded, picture, options, activations: output.activations, rows };
-            Judged { answer: Answer { header, received, levels, entries }, evidence: Some(evidence) }
+            (Judged { answer: Answer { header, received, levels, entries }, evidence: Some(evidence) }, stages)
         }
         Err(error) => {
-            let kind = kind(&error);
-            shared.count(camera, |statistics| regions.iter().for_each(|_| statistics.unknown(kind)));
-            let answer = Answer::unknown(header, received, levels, regions, &error.to_string());
-            Judged { answer, evidence: None }
+            let (kind, reason) = (kind(&error), error.to_string());
+            shared.count(camera, |statistics| regions.iter().for_each(|_| statistics.unknown(kind, &reason)));
+            let answer = Answer::unknown(header, received, levels, regions, &reason);
+            (Judged { answer, evidence: None }, stages)
         }
     }
 }
@@ -150,12 +165,18 @@ fn entries(
     regions.into_iter().zip(outcomes).map(|(region, outcome)| Entry { region, outcome }).collect()
 }
 
-fn count_unknown(shared: &Shared, camera: usize, entries: &[Entry]) {
-    let reasons = entries.iter().filter_map(|entry| match &entry.outcome {
-        Err(reason) => Some(short(reason)),
-        Ok(outcome) => (outcome.verdict == Verdict::Unknown).then_some(short(&outcome.reason)),
+fn count_verdicts(shared: &Shared, camera: usize, entries: &[Entry]) {
+    shared.count(camera, |statistics| {
+        for entry in entries {
+            match &entry.outcome {
+                Err(reason) => statistics.unknown(short(reason), reason),
+                Ok(Outcome { verdict: Verdict::Unknown, reason, .. }) => {
+                    statistics.unknown(short(reason), reason);
+                }
+                Ok(outcome) => statistics.verdict(outcome.verdict),
+            }
+        }
     });
-    shared.count(camera, |statistics| reasons.for_each(|reason| statistics.unknown(reason)));
 }
 
 /// The part of a reason that is the same for every image.
@@ -185,7 +206,7 @@ mod tests {
     use crate::node::input::request::{Bytes, Header, Refusal};
     use crate::node::parameters::names::CameraName;
     use crate::node::parameters::settings::Settings;
-    use crate::pipeline::{Hypothesis, Outcome, RegionResult};
+    use crate::pipeline::{Hypothesis, RegionResult};
     use std::sync::Mutex;
 
     /// Says class 1 for every region that starts in the image, and refuses the others.
@@ -326,8 +347,9 @@ mod tests {
         let ready = Instant::now();
         let Some(arrived) = ready.checked_sub(Duration::from_secs(3600)) else { return };
         answers(&shared, vec![Request { arrived, ..request(1, "rgb8", vec![region(0)]) }]);
-        let pace = shared.count(0, |statistics| statistics.pace(Instant::now())).unwrap();
-        assert!(pace.latency_p99 < Duration::from_secs(60), "{pace:?}");
+        let answered = shared.count(0, |statistics| statistics.answered(Instant::now()));
+        let [(_, stages)] = &answered[..] else { panic!("{answered:?}") };
+        assert!(stages.latency() < Duration::from_secs(60) && stages.total > Duration::from_secs(3599), "{stages:?}");
     }
 
     #[test]

@@ -176,6 +176,17 @@ impl NamedRegion {
     }
 }
 
+impl Task {
+    /// Since when inference keeps its image waiting; `None` for an answer that needs no inference.
+    #[must_use]
+    pub fn ready(&self) -> Option<Instant> {
+        match self {
+            Self::Judge(request) => Some(request.ready),
+            Self::Refuse(_) => None,
+        }
+    }
+}
+
 impl Regions {
     /// Regions of one message that are read at most. Nobody judges more than these: it is the largest `max_regions`.
     pub const MOST_READ: usize = 10_000;

@@ -47,8 +47,12 @@ pub struct Facts {
     pub model: String,
     /// Monitor file; `None` when classifying only.
     pub monitor: Option<String>,
-    /// Smallest fused p-value that the monitor can give, 0..1.
+    /// First digits of the SHA-256 of the monitor; empty without one.
+    pub monitor_id: String,
+    /// Smallest fused p-value that the monitor can give, 0..1; `None` without one.
     pub smallest_p_value: Option<f32>,
+    /// What a user must know of the monitor, in sentences.
+    pub notes: Vec<String>,
 }
 
 /// Model and monitor on their way into memory. The thread that loads them is the one that will judge: libtorch prepares
@@ -147,8 +151,13 @@ fn prepare(settings: &Settings) -> anyhow::Result<(Loaded, Pipeline)> {
         classes: pipeline.classifier().manifest().classes.clone(),
         model: settings.text("model").to_owned(),
         monitor: settings.path("monitor").map(|path| path.display().to_string()),
+        monitor_id: String::new(),
         smallest_p_value: pipeline.monitor().map(Monitor::smallest_p_value),
+        notes: pipeline.monitor().map_or_else(Vec::new, |monitor| monitor.metadata().notes.clone()),
     };
+    for note in &facts.notes {
+        tracing::info!("monitor: {note}");
+    }
     Ok((Loaded { facts, viewer }, pipeline))
 }
 
@@ -182,7 +191,7 @@ impl Engine {
     ) -> anyhow::Result<Self> {
         let configured = &loading.settings;
         let cameras = configured.camera_names();
-        let identity = Identity::new(&facts.classes, short(&facts.model_sha256), "");
+        let identity = Identity::new(&facts.classes, short(&facts.model_sha256), &facts.monitor_id);
         let usual = Qos::of(configured.reliability("output_qos"));
         let qos = |topic: &str| profile(configured.qos(&names.resolve(topic), Role::Publisher, usual));
         let outputs = Outputs::new(node, &cameras, qos, identity)?;
@@ -239,6 +248,12 @@ impl Engine {
         self.lines.iter().for_each(|line| line.camera.borrow_mut().tick(now));
     }
 
+    /// Whether the inference thread still runs.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        !self.inference.is_finished()
+    }
+
     /// Lets the images in work be finished and the viewer write what waits, both for a bounded time, and lets go of
     /// everything. Returns whether the inference thread ended as it should.
     pub fn end(mut self, node: &mut r2r::Node) -> bool {
@@ -281,7 +296,8 @@ fn log_counts(shared: &Shared, lines: &[Line]) {
 }
 
 /// The first digits of a SHA-256: enough to tell models apart, short enough to read.
-fn short(sha256: &str) -> &str {
+#[must_use]
+pub fn short(sha256: &str) -> &str {
     sha256.get(..12).unwrap_or(sha256)
 }
 
