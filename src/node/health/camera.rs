@@ -5,6 +5,8 @@ use std::time::Duration;
 use super::diagnostics::{Findings, Level, Status, listed, optional};
 use super::recent::{Recent, Span};
 use super::statistics::Counts;
+use crate::frame::Note;
+use crate::node::inference::remarks;
 use crate::node::input::counts::InputCounts;
 use crate::node::input::pairing::Stamp;
 use crate::node::input::timeline::Interleaved;
@@ -46,6 +48,8 @@ pub struct CameraHealth {
     pub stamp_age_secs: Option<f64>,
     /// What happened to stamps and regions.
     pub input: InputCounts,
+    /// What is to be known of the latest image.
+    pub notes: Vec<Note>,
     /// Images with the stamp of the image before, since the previous status.
     pub repeated: u64,
 }
@@ -98,6 +102,7 @@ impl CameraHealth {
         findings.add(Level::Warn, self.unknown());
         findings.add(Level::Warn, self.missing());
         findings.add_all(Level::Warn, self.of_stamps());
+        findings.add(Level::Warn, self.colour_lost());
         findings.add(Level::Warn, several_publishers(&self.images));
         findings.summary(|| format!("images arrive on {topic}"))
     }
@@ -166,6 +171,11 @@ impl CameraHealth {
         })
     }
 
+    fn colour_lost(&self) -> Option<String> {
+        let lost = self.notes.iter().find(|note| matches!(note, Note::ColourLost { .. }));
+        lost.map(Note::to_string)
+    }
+
     fn of_stamps(&self) -> Vec<String> {
         let repeated = self.repeated;
         let again = (repeated > 0).then(|| format!("{repeated} images had the stamp of the image before"));
@@ -199,6 +209,7 @@ impl CameraHealth {
             .chain(regions.iter().flat_map(|regions| &regions.mismatches))
             .cloned()
             .collect();
+        let notes: Vec<String> = self.notes.iter().map(remarks::in_words).collect();
         let dropped = counts.dropped.iter().map(|(reason, count)| (reason.name(), *count));
         let unknown = counts.unknown.iter().map(|(reason, count)| (reason, *count));
         let mut values = vec![
@@ -217,6 +228,7 @@ impl CameraHealth {
             ("unknown", counts.unknown_total().to_string()),
             ("unknown_reasons", listed(unknown)),
             ("unknown_newest_reason", self.newest_reason.clone()),
+            ("image_notes", notes.join("; ")),
             ("region_arrays", counts.region_arrays.to_string()),
             ("regions_missing", counts.regions_missing.to_string()),
             ("time_jumps", counts.time_jumps.to_string()),
@@ -282,6 +294,7 @@ pub(super) mod tests {
             patience: Duration::from_secs(1),
             stamp_age_secs: Some(0.05),
             input: InputCounts::default(),
+            notes: Vec::new(),
             repeated: 0,
         }
     }
@@ -426,6 +439,16 @@ pub(super) mod tests {
         says(&health, Level::Ok, "");
         health.recent = missing(6);
         says(&health, Level::Warn, "about 6 of 101 images in 10 s were lost on their way");
+    }
+
+    #[test]
+    fn colours_that_are_lost_warn_and_every_note_is_told() {
+        let mut health = healthy();
+        health.notes = vec![Note::BitDepth { bits: 12 }];
+        says(&health, Level::Ok, "");
+        assert!(value(&health.status(), "image_notes").contains("12-bit"));
+        health.notes.push(Note::ColourLost { original: "bgr8" });
+        says(&health, Level::Warn, "colour is lost: the camera delivers bgr8");
     }
 
     #[test]

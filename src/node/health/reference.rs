@@ -104,6 +104,7 @@ const CAMERA_KEYS: &[Key] = &[
     key("unknown", "results (one per region, or per whole image) with verdict UNKNOWN"),
     key("unknown_reasons", "the same by kind of reason"),
     key("unknown_newest_reason", "whole reason of the newest of them"),
+    key("image_notes", "what is to be known of the latest image: a bit depth that was found, colours that are lost"),
     key("region_arrays", "messages with regions that arrived"),
     key("regions_missing", "images that were answered UNKNOWN for want of regions"),
     key("time_jumps", "jumps of the stamps, back or ahead, as when a bag starts again"),
@@ -180,6 +181,11 @@ const CAMERA_FINDINGS: &[Finding] = &[
     finding("WARN", "in the future", "synchronise the clocks; a bag wants `use_sim_time` and `--clock`"),
     finding("WARN", "had the stamp of the image before", "the driver sends old images again, or does not stamp them"),
     finding("WARN", "time lines take turns", "two publishers with different clocks: leave one"),
+    finding(
+        "WARN",
+        "colour is lost",
+        "compress the images after they were converted to bgr8, or take the raw ones: the model was trained with colours",
+    ),
     finding("WARN", "publishers on", "leave one, or give each camera a topic of its own (parameter `cameras`)"),
 ];
 
@@ -353,6 +359,7 @@ mod tests {
             include_str!("process.rs"),
             include_str!("transport.rs"),
             include_str!("../input/endpoints.rs"),
+            include_str!("../../frame/source.rs"),
         ];
         for Finding { says, .. } in TASKS.iter().flat_map(|task| task.findings).filter(|one| !one.says.contains('<')) {
             assert!(code.iter().any(|code| code.contains(says)), "{says}");

@@ -17,6 +17,7 @@ use super::statistics::Counts;
 use super::transport::Transport;
 use super::viewer::ViewerHealth;
 use super::{graph, messages, viewer};
+use crate::frame::Note;
 use crate::node::input::counts::InputCounts;
 use crate::node::input::endpoints::{Endpoint, Subscription, namesakes};
 use crate::node::input::names::Names;
@@ -187,6 +188,7 @@ impl Reporter {
             patience: tuning.deadline + waits,
             stamp_age_secs: seen.newest_stamp.and_then(|stamp| stamp_age_secs(ros_now, stamp)),
             input: seen.input,
+            notes: seen.notes,
             repeated,
         };
         (health, totals)
@@ -259,6 +261,7 @@ struct Seen {
     newest_stamp: Option<crate::node::input::pairing::Stamp>,
     newest_reason: String,
     input: InputCounts,
+    notes: Vec<Note>,
 }
 
 impl Seen {
@@ -270,6 +273,7 @@ impl Seen {
             newest_stamp: statistics.newest_stamp(),
             newest_reason: statistics.newest_reason().to_owned(),
             input: statistics.input().clone(),
+            notes: statistics.notes().to_vec(),
         }
     }
 }

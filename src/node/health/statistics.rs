@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::latency::Stages;
 use super::window::Window;
+use crate::frame::Note;
 use crate::monitor::Verdict;
 use crate::node::input::counts::InputCounts;
 use crate::node::input::pairing::Stamp;
@@ -31,6 +32,7 @@ pub struct Statistics {
     unanswered_since: Option<Instant>,
     newest_reason: String,
     input: InputCounts,
+    notes: Vec<Note>,
 }
 
 /// Counters since the start of the node.
@@ -135,6 +137,7 @@ impl Default for Statistics {
             unanswered_since: None,
             newest_reason: String::new(),
             input: InputCounts::default(),
+            notes: Vec::new(),
         }
     }
 }
@@ -162,6 +165,17 @@ impl Statistics {
     /// The same, to count.
     pub fn input_mut(&mut self) -> &mut InputCounts {
         &mut self.input
+    }
+
+    /// What is to be known of the latest image that was looked at.
+    pub fn noted(&mut self, notes: &[Note]) {
+        notes.clone_into(&mut self.notes);
+    }
+
+    /// The same, to read.
+    #[must_use]
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
     }
 
     /// Counts an image whose answer was published at `done` after it went through inference.

@@ -1,6 +1,7 @@
 //! What the graph says of the publishers on a topic: whose messages can never arrive here, and what else is there. The
 //! first question of everyone who sees no images.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::node::parameters::settings::Reliability;
@@ -161,12 +162,8 @@ impl Subscription {
         let siblings = self.siblings();
         let of_type = |wanted: &str, near: bool| -> Vec<&str> {
             let fits = |(topic, found): &&(String, String)| found == wanted && near == siblings.contains(topic);
-            published
-                .iter()
-                .filter(fits)
-                .map(|(topic, _)| topic.as_str())
-                .filter(|topic| *topic != self.topic)
-                .collect()
+            let others = published.iter().filter(fits).map(|(topic, _)| topic.as_str());
+            others.filter(|topic| *topic != self.topic).collect::<BTreeSet<_>>().into_iter().collect()
         };
         let (ours, other) = (self.message_type, other_transport(self.message_type));
         let choices = [(ours, true), (other, true), (ours, false), (other, false)];

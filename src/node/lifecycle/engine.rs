@@ -11,11 +11,13 @@ use anyhow::Context as _;
 use futures::executor::LocalSpawner;
 use image::RgbImage;
 
-use crate::frame::{Frame, Region};
+use crate::frame::Region;
 use crate::monitor::Monitor;
 use crate::node::health::statistics::{DropReason, Statistics};
+use crate::node::inference::batch::Judge;
+use crate::node::inference::evidence::Judged;
 use crate::node::inference::shared::Shared;
-use crate::node::inference::worker::{self, Judge, Judged, Sink};
+use crate::node::inference::worker::{self, Sink};
 use crate::node::input::camera::Camera;
 use crate::node::input::names::Names;
 use crate::node::input::request::Answer;
@@ -26,7 +28,7 @@ use crate::node::output::view::{self, View};
 use crate::node::parameters::qos::{Qos, Role};
 use crate::node::parameters::server::profile;
 use crate::node::parameters::settings::{CameraSettings, Settings, Tuning};
-use crate::pipeline::{Pipeline, PipelineOutput};
+use crate::pipeline::{Deadline, Job, Pipeline, PipelineOutput};
 use crate::viewer::Viewer;
 
 /// How long the images in work may take when the node ends or is cleaned up.
@@ -317,8 +319,8 @@ impl Line {
 struct PipelineJudge(Pipeline);
 
 impl Judge for PipelineJudge {
-    fn judge(&mut self, frame: &Frame<'_>, regions: &[Region], tuning: &Tuning) -> PipelineOutput {
-        self.0.judge_image(frame, regions, &tuning.levels(), tuning.top_k)
+    fn judge(&mut self, jobs: &[Job<'_>], tuning: &Tuning, deadline: Option<Deadline>) -> Vec<PipelineOutput> {
+        self.0.judge(jobs, &tuning.levels(), tuning.top_k, deadline)
     }
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::monitor::Verdict;
+use crate::node::inference::evidence::{Evidence, Judged};
 use crate::node::inference::shared::Shared;
-use crate::node::inference::worker::{Evidence, Judged};
 use crate::node::input::request::Entry;
 use crate::node::parameters::settings::{Settings, Tuning};
 use crate::pipeline::Pipeline;
