@@ -11,7 +11,7 @@ use activation_monitor::activation::{FeatureBank, FeatureLayout, Features, Head,
 use activation_monitor::detector::{DetectorKind, FitInput};
 use activation_monitor::frame::{self, Region};
 use activation_monitor::model::{Classifier, DeviceChoice};
-use activation_monitor::monitor::{FitSettings, ModelId, Monitor};
+use activation_monitor::monitor::{FitSettings, ModelId, ModelInput, Monitor};
 use activation_monitor::scenario::draw_training_sign;
 use activation_monitor::storage::TensorFile;
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -77,6 +77,8 @@ fn judge(criterion: &mut Criterion) {
         sha256: String::new(),
         classes: (0..CLASSES).map(|class| class.to_string()).collect(),
         decoy_class: Some(CLASSES - 1),
+        input: ModelInput { width: 40, height: 40, region_margin: 0.0 },
+        head: None,
     };
     let monitor = Monitor::fit(&training, &bank(40, 3), Some(&head), model, &FitSettings::default());
     let monitor = monitor.expect("there are enough images");

@@ -11,8 +11,10 @@ use ndarray::{Array3, Axis, stack};
 
 use crate::activation::{Activations, Features};
 use crate::frame::{self, Frame, FrameError, Region};
-use crate::model::{Classifier, DeviceChoice, ModelError};
-use crate::monitor::{DetectorExplanation, Judgement, Levels, ModelId, Monitor, MonitorError, Verdict};
+use crate::model::{Classifier, DeviceChoice, HeadSpec, InputSpec, Manifest, ModelError};
+use crate::monitor::{
+    DetectorExplanation, Judgement, Levels, ModelHead, ModelId, ModelInput, Monitor, MonitorError, Verdict,
+};
 
 /// Most regions that are cut out and go through the network at once; more are judged in several passes.
 const LARGEST_BATCH: usize = 64;
@@ -28,14 +30,34 @@ pub enum PipelineError {
     Monitor(#[from] MonitorError),
 }
 
-/// How a monitor knows the model that it belongs to.
+/// How a monitor knows the model that it belongs to; layers and penultimate layer are in [`Classifier::layout`].
 #[must_use]
 pub fn model_id(classifier: &Classifier) -> ModelId {
     let manifest = classifier.manifest();
+    // No `..`: whoever adds a field decides here whether it can change a verdict.
+    let Manifest {
+        classes,
+        input: InputSpec { width, height, region_margin },
+        head,
+        decoy_class: _,
+        layers: _,
+        penultimate: _,
+        format_version: _,
+        name: _,
+        provenance: _,
+        license: _,
+    } = manifest;
+    let head = head.as_ref().map(|HeadSpec { weight, bias, dropout }| ModelHead {
+        weight: weight.clone(),
+        bias: bias.clone(),
+        dropout: *dropout,
+    });
     ModelId {
         sha256: classifier.sha256().to_owned(),
-        classes: manifest.classes.clone(),
+        classes: classes.clone(),
         decoy_class: manifest.decoy_index(),
+        input: ModelInput { width: *width, height: *height, region_margin: *region_margin },
+        head,
     }
 }
 
@@ -163,9 +185,9 @@ impl Pipeline {
     /// [`PipelineError`] when either cannot be loaded or they do not belong together.
     pub fn load(model: &Path, monitor: Option<&Path>, device: &DeviceChoice) -> Result<Self, PipelineError> {
         let classifier = Classifier::load(model, device)?;
-        let monitor = monitor.map(Monitor::open).transpose()?;
+        let monitor = monitor.map(Monitor::load).transpose()?;
         if let Some(monitor) = &monitor {
-            monitor.check_model(classifier.sha256(), classifier.layout())?;
+            monitor.check_model(&model_id(&classifier), classifier.layout())?;
         }
         Ok(Self { classifier, monitor })
     }

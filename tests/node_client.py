@@ -60,9 +60,9 @@ def region(name, x, y, width, height):
 
 
 class NodeProcess:
-    """monitor_node with parameters; its output lies in a file."""
+    """monitor_node with parameters; its output lies in a file. `options` are those of subprocess.Popen."""
 
-    def __init__(self, *, model=MODEL, monitor=MONITOR, arguments=(), environment=None, **parameters):
+    def __init__(self, *, model=MODEL, monitor=MONITOR, arguments=(), environment=None, options=None, **parameters):
         """`environment` are variables to set, or with None to unset."""
         parameters = {"model": model, "monitor": monitor, "image_topic": "/camera", **parameters}
         command = [str(self.executable()), "--ros-args"]
@@ -71,9 +71,8 @@ class NodeProcess:
             command += ["-p", f"{name}:={value if value != '' else chr(34) * 2}"]
         self._log = tempfile.TemporaryFile(mode="w+")
         variables = {name: value for name, value in (os.environ | (environment or {})).items() if value is not None}
-        self.process = subprocess.Popen(
-            [*command, *arguments], stdout=self._log, stderr=subprocess.STDOUT, cwd=ROOT, env=variables
-        )
+        options = {"cwd": ROOT, "env": variables, **(options or {})}
+        self.process = subprocess.Popen([*command, *arguments], stdout=self._log, stderr=subprocess.STDOUT, **options)
 
     @staticmethod
     def executable():

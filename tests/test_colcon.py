@@ -83,7 +83,10 @@ class Installed(unittest.TestCase):
     def test_what_the_launch_file_needs_is_in_share(self):
         model = "models/traffic_signs"
         needed = [f"{model}/model.pt", f"{model}/model.json", f"{model}/traffic_signs.monitor"]
-        for name in ["launch/monitor.launch.py", "params/monitor.yaml", "params/fastdds.xml", "params/fastdds_small.xml", *needed]:
+        needed += [f"launch/{name}.launch.py" for name in ("monitor", "cameras", "lifecycle")]
+        needed += [f"launch/monitor.launch.{kind}" for kind in ("xml", "yaml")]
+        needed += [f"params/{name}.xml" for name in ("fastdds", "fastdds_small")]
+        for name in ["params/monitor.yaml", "params/cameras.yaml", *needed]:
             self.assertTrue((self.share / name).is_file(), f"{name} is missing")
 
     def test_messages_in_share(self):

@@ -515,7 +515,9 @@ class RealLaunch(unittest.TestCase):
                 ((node, sections),) = yaml.full_load(files[1]).items()  # launch_ros writes lists as tuples
                 self.assertEqual(node, "/front/monitor")
                 expected = {"device": "7", "image_topic": "/camera", "use_sim_time": True, "viewer": "off"}
-                expected |= {"cameras": ["on", "rear"]} | {name: str(self.share / path) for name, path in SHIPPED.items()}
+                expected |= {"cameras": ["on", "rear"]} | {
+                    name: str(self.share / path) for name, path in SHIPPED.items()
+                }
                 sections["ros__parameters"]["cameras"] = list(sections["ros__parameters"]["cameras"])
                 self.assertEqual(sections["ros__parameters"], expected)
                 names = [str(self.share / "params" / name) for name in ("fastdds.xml", "fastdds_small.xml")]

@@ -4,10 +4,8 @@ Not checked here: figures of the detectors (the evaluation does), GPUs, and the 
 """
 
 import math
-import os
 import pathlib
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -350,67 +348,6 @@ def now():
     """As a stamp."""
     nanos = time.time_ns()
     return nanos // 1_000_000_000, nanos % 1_000_000_000
-
-
-class Viewer(unittest.TestCase):
-    def run_node(self, **parameters):
-        process = NodeProcess(**parameters)
-        self.addCleanup(process.kill)
-        client = Client()
-        self.addCleanup(client.close)
-        client.wait_for(process)
-        return process, client
-
-    def test_save_writes_a_recording(self):
-        with tempfile.TemporaryDirectory() as folder:
-            path = pathlib.Path(folder) / "monitor.rrd"
-            process, client = self.run_node(viewer="save", viewer_path=path)
-            for _ in range(3):
-                client.ask(raw_image(stop_sign()))
-            client.spin_until(lambda: client.count("viewer_shown") >= 4, what="the frames shown")
-            self.assertEqual(process.end(), 0, process.log())
-            recording = path.read_bytes()
-        self.assertTrue(recording.startswith(b"RRF"), recording[:4])
-        for entity in (b"camera/image", b"evidence/fused", b"layers/stage1", b"verdict"):
-            self.assertIn(entity, recording)
-
-    def test_serve_binds_loopback_only(self):
-        port = free_port()
-        process, client = self.run_node(viewer="serve", viewer_port=port)
-        client.ask(raw_image(stop_sign()))
-        addresses = listening_addresses(port)
-        self.assertEqual(addresses, {"0100007F"}, "hexadecimal 127.0.0.1")
-        self.assertEqual(process.end(), 0, process.log())
-
-    def test_an_absent_viewer_slows_nothing_and_does_not_hang_the_end(self):
-        process, client = self.run_node(viewer="connect", viewer_port=free_port(), viewer_queue=2)
-        latencies = []
-        for _ in range(30):
-            start = time.monotonic()
-            client.ask(raw_image(stop_sign()))
-            latencies.append(time.monotonic() - start)
-        self.assertLess(sorted(latencies)[len(latencies) // 2], 0.5)
-        start = time.monotonic()
-        self.assertEqual(process.end(), 0, process.log())
-        self.assertLess(time.monotonic() - start, 10.0)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def listening_addresses(port):
-    """Local addresses that somebody listens on, in the hexadecimal of /proc/net/tcp."""
-    addresses = set()
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        if os.path.exists(table):
-            for line in pathlib.Path(table).read_text().splitlines()[1:]:
-                local, state = line.split()[1], line.split()[3]
-                if state == "0A" and int(local.split(":")[1], 16) == port:
-                    addresses.add(local.split(":")[0])
-    return addresses
 
 
 class StartAndEnd(unittest.TestCase):

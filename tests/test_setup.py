@@ -6,6 +6,7 @@ Not checked here: the download itself (whoever runs this test has it behind them
 
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -16,7 +17,16 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 # What a plain shell has. Everything else has to come from env.sh.
 PLAIN = {name: os.environ[name] for name in ("HOME", "ACTIVATION_MONITOR_CACHE", "CI") if name in os.environ}
 # What tools/setup needs before it looks for compilers.
-COMMANDS = "bash cat cut date dirname find flock grep mkdir mv nproc rm sed sha256sum sort tail touch tr uname".split()
+COMMANDS = (
+    "bash cat chmod cut date dirname find flock grep mkdir mv nproc rm sed sha256sum sort tail touch tr uname".split()
+)
+# Where pip finds nothing.
+NOWHERE = {
+    "PIP_INDEX_URL": "http://127.0.0.1:9/",
+    "PIP_RETRIES": "0",
+    "PIP_TIMEOUT": "2",
+    "PIP_CONFIG_FILE": os.devnull,
+}
 
 
 def run(command, env, timeout_secs=60):
@@ -33,6 +43,14 @@ def in_env(script):
     if os.environ.get("_ROS_WHEELS_BOOTSTRAP_COMPLETE") is None:
         env = {**os.environ, **env, "PATH": os.environ["PATH"]}
     return run(["bash", "-euc", "source tools/env.sh\n" + script], env)
+
+
+def machine_has_libclang():
+    """Whether one lies where libraries lie."""
+    found = [
+        path for folder in ("/usr/lib", "/usr/local/lib") for path in pathlib.Path(folder).glob("**/libclang*.so*")
+    ]
+    return any(re.match(r"libclang(-[\d.]+)?\.so", path.name) for path in found)
 
 
 class Env(unittest.TestCase):
@@ -108,8 +126,9 @@ class Prerequisites(unittest.TestCase):
         # The interpreter behind the venv: the copy in a venv needs more than a link to it.
         python = pathlib.Path(shutil.which("python3")).resolve()
         self.fake("python3", f'exec "{python}" "$@"')
-        for name in ("cc", "c++", "make", "cargo"):
+        for name in ("cc", "c++", "make"):
             self.fake(name, "exit 0")
+        self.fake("cargo", "echo cargo 1.95.0 '(0123abcd 2026-01-01)'")
 
     def fake(self, name, script):
         path = self.bin / name
@@ -117,9 +136,12 @@ class Prerequisites(unittest.TestCase):
         path.write_text(f"#!{shutil.which('sh')}\n{script}\n")
         path.chmod(0o755)
 
-    def error_of_setup(self, **more):
+    def run_setup(self, **more):
         env = {"HOME": str(self.folder), "PATH": str(self.bin), "ACTIVATION_MONITOR_CACHE": str(self.folder / "cache")}
-        result = run(["bash", "tools/setup"], {**env, **more})
+        return run(["bash", "tools/setup"], {**env, **more})
+
+    def error_of_setup(self, **more):
+        result = self.run_setup(**more)
         lines = result.stderr.splitlines()
         self.assertEqual(result.returncode, 1, result.stdout + result.stderr)
         self.assertEqual(len(lines), 1, result.stderr)
@@ -133,6 +155,10 @@ class Prerequisites(unittest.TestCase):
     def test_no_cargo(self):
         (self.bin / "cargo").unlink()
         self.assertIn("install Rust", self.error_of_setup())
+
+    def test_cargo_that_is_too_old(self):
+        self.fake("cargo", "echo cargo 1.75.0")
+        self.assertIn("cargo is 1.75.0, at least 1.95 is needed; install Rust", self.error_of_setup())
 
     def test_no_python(self):
         (self.bin / "python3").unlink()
@@ -158,8 +184,27 @@ class Prerequisites(unittest.TestCase):
         self.assertIn("no lib/libtorch_cpu.so", self.error_of_setup(LIBTORCH=str(self.folder)))
 
     def test_no_network(self):
-        nowhere = {"PIP_INDEX_URL": "http://127.0.0.1:9/", "PIP_RETRIES": "0", "PIP_TIMEOUT": "2"}
-        self.assertIn("no network", self.error_of_setup(**nowhere))
+        self.assertIn("no network", self.error_of_setup(**NOWHERE))
+
+    def test_only_what_a_machine_with_ros_lacks_is_downloaded(self):
+        """The run ends where it would download."""
+        (self.folder / "ros/share/rcl").mkdir(parents=True)
+        (self.folder / "libtorch/lib").mkdir(parents=True)
+        (self.folder / "libtorch/lib/libtorch_cpu.so").touch()
+        ros = {"ROS_DISTRO": "jazzy", "AMENT_PREFIX_PATH": str(self.folder / "ros"), **NOWHERE}
+        torch, clang = {"LIBTORCH": str(self.folder / "libtorch")}, {"LIBCLANG_PATH": os.environ["LIBCLANG_PATH"]}
+        both = "cmake from wheels" if machine_has_libclang() else "cmake and libclang from wheels"
+        for version, given, steps in (
+            (None, torch, [both]),
+            ("3.15.7", torch | clang, ["cmake from wheels"]),
+            ("3.16.3", clang, ["cmake and libclang of this machine", "libtorch 2.13.0 (530 MB)"]),
+        ):
+            if version:
+                self.fake("cmake", f"echo cmake version {version}")
+            with self.subTest(cmake=version):
+                result = self.run_setup(**ros, **given)
+                self.assertEqual(re.findall(r"setup: (.*) \.\.\.", result.stdout), steps, result.stdout)
+                self.assertIn("no network", result.stderr)
 
 
 @unittest.skipUnless("_ROS_WHEELS_BOOTSTRAP_COMPLETE" in os.environ, "the wheels stand in for a sourced ROS 2")
@@ -170,7 +215,7 @@ class SourcedRos(unittest.TestCase):
             checkout = folder / "checkout"
             for name in ("tools", "msg", "params"):
                 shutil.copytree(ROOT / name, checkout / name)
-            for name in ("CMakeLists.txt", "package.xml"):
+            for name in ("CMakeLists.txt", "package.xml", "Cargo.toml"):
                 shutil.copy(ROOT / name, checkout)
             # The same files under another path, without the mark that tells our own prefix.
             own_prefix = pathlib.Path(os.environ["AMENT_PREFIX_PATH"].split(":")[1])
@@ -184,17 +229,24 @@ class SourcedRos(unittest.TestCase):
             env |= {"ROS_DISTRO": "jazzy", "AMENT_PREFIX_PATH": str(prefix), "LIBTORCH": str(libtorch)}
             env |= {"CMAKE_PREFIX_PATH": str(prefix), "LD_LIBRARY_PATH": f"{prefix}/lib"}
             env["_ROS_WHEELS_BOOTSTRAP_COMPLETE"] = "1"
+            # So are the cmake of the PATH and this libclang. The machine is cut off: nothing can be downloaded.
+            env |= {"LIBCLANG_PATH": os.environ["LIBCLANG_PATH"], **NOWHERE}
 
             result = run([str(checkout / "tools/setup")], env, timeout_secs=300)
             self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
-            self.assertNotIn("ROS 2 Jazzy wheels", result.stdout)
-            self.assertNotIn("530 MB", result.stdout)
-            result = run(
-                ["bash", "-euc", 'source "$1/tools/env.sh"; echo "$AMENT_PREFIX_PATH $LIBTORCH"', "_", str(checkout)], env
-            )
+            steps = re.findall(r"setup: (.*) \.\.\.", result.stdout)
+            self.assertEqual(steps[:2], ["cmake and libclang of this machine", "messages"], result.stdout)
+            show = 'source "$1/tools/env.sh"; echo "$AMENT_PREFIX_PATH $LIBTORCH"; echo "$LIBCLANG_PATH"; python -V; '
+            result = run(["bash", "-euc", show + '"$1/tools/setup"', "_", str(checkout)], env)
             messages = next((folder / "cache/deps").glob("messages-*"))
-            self.assertEqual(result.stdout.strip(), f"{messages}:{prefix} {libtorch}")
-            self.assertTrue((messages / "share/ament_index/resource_index/rosidl_interfaces/activation_monitor").exists())
+            prefixes, clang, python, again = result.stdout.splitlines()
+            self.assertEqual(prefixes, f"{messages}:{prefix} {libtorch}")
+            self.assertTrue(clang.startswith(os.environ["LIBCLANG_PATH"]), clang)
+            self.assertIn("Python 3", python)
+            self.assertIn("nothing to do", again, "not even in a shell with env.sh")
+            self.assertTrue(
+                (messages / "share/ament_index/resource_index/rosidl_interfaces/activation_monitor").exists()
+            )
 
 
 if __name__ == "__main__":

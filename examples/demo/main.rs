@@ -86,6 +86,7 @@ fn main() -> Result<()> {
         None => draw(&arguments)?,
     };
     let recording = arguments.output.join("demo.rrd");
+    remove_older(&recording)?;
     let node = MonitorNode::start(&arguments, &recording)?;
     let scores = play(&bag, &arguments, &node);
     // Also after an error: the node must not outlive the demo.
@@ -103,6 +104,16 @@ fn play(bag: &Path, arguments: &Arguments, node: &MonitorNode) -> Result<Scores>
     player.wait_for_node(node)?;
     println!("{}", scoring::HEADING);
     player.play(node)
+}
+
+/// Of the demo only the newest recording is wanted; the node itself overwrites none.
+fn remove_older(recording: &Path) -> Result<()> {
+    match std::fs::remove_file(recording) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot replace {}", recording.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Draws the drive, unless the same one is there already.

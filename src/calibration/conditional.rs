@@ -79,13 +79,6 @@ impl ConditionalCalibrator {
         &self.pooled
     }
 
-    /// The smallest p-value that an image of any class can get.
-    #[must_use]
-    pub fn smallest_p_value(&self) -> f32 {
-        let own = self.classes.values().map(Calibrator::smallest_p_value);
-        own.fold(self.pooled.smallest_p_value(), f32::min)
-    }
-
     /// Number of classes with a calibrator of their own.
     #[must_use]
     pub fn classes(&self) -> usize {

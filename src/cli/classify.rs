@@ -16,6 +16,7 @@ use crate::{
     frame::{self, Region},
     model::Classifier,
     monitor::{DetectorExplanation, DetectorResult, Judgement, Levels, Monitor, Verdict},
+    pipeline::model_id,
 };
 
 const EXAMPLES: &str = "\
@@ -82,8 +83,8 @@ struct Opinion {
 impl Classify {
     pub(super) fn run(&self) -> anyhow::Result<()> {
         let classifier = self.model.load()?;
-        let monitor = Monitor::open(&self.monitor)?;
-        monitor.check_model(classifier.sha256(), classifier.layout())?;
+        let monitor = Monitor::load(&self.monitor)?;
+        monitor.check_model(&model_id(&classifier), classifier.layout())?;
         let examiner = Examiner { classifier, monitor, levels: Levels::default() };
         let mut answers = Vec::new();
         for path in self.files()? {

@@ -13,6 +13,7 @@ use crate::{
     dataset::{ImageFile, LabelledImage, labelled_images, unlabelled_images},
     evaluation::{Bootstrap, EvaluationReport, ScoredImage, ScoredSet},
     monitor::{Judgement, Monitor},
+    pipeline::model_id,
 };
 
 const EXAMPLES: &str = "\
@@ -89,8 +90,8 @@ impl Evaluate {
             output::check_folder(folder)?;
         }
         let classifier = self.model.load()?;
-        let monitor = Monitor::open(&self.monitor)?;
-        monitor.check_model(classifier.sha256(), classifier.layout())?;
+        let monitor = Monitor::load(&self.monitor)?;
+        monitor.check_model(&model_id(&classifier), classifier.layout())?;
         let judge = Judge {
             extractor: Extractor { classifier: &classifier, batch_size: self.model.batch_size() },
             monitor: &monitor,

@@ -171,7 +171,7 @@ impl Fit {
 pub(super) fn finish(monitor: &Monitor, path: &Path) -> anyhow::Result<()> {
     interrupt::check()?;
     monitor.save(path)?;
-    for note in &monitor.metadata().notes {
+    for note in monitor.notes() {
         eprintln!("note: {note}");
     }
     eprintln!("wrote {}", path.display());

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::output;
 use crate::{
     activation::{FeatureLayout, LayerKind},
-    monitor::{FileKind, FitSettings, Metadata, ModelId, Monitor, Shard, file_kind},
+    monitor::{FileKind, FitSettings, Metadata, ModelField, ModelId, Monitor, MonitorFile, Shard, short_id},
 };
 
 const EXAMPLES: &str = "\
@@ -33,6 +33,19 @@ pub(super) struct Inspect {
     json: bool,
 }
 
+/// The JSON of a monitor.
+#[derive(Serialize)]
+struct MonitorContent<'a> {
+    id: &'a str,
+    sha256: &'a str,
+    /// No fused p-value is below this, 0..1.
+    smallest_p_value: f32,
+    /// From this level on an alarm is possible for every class, 0..1.
+    reachable_alarm_level: f32,
+    #[serde(flatten)]
+    metadata: &'a Metadata,
+}
+
 /// The JSON of a shard.
 #[derive(Serialize)]
 struct ShardContent<'a> {
@@ -52,15 +65,11 @@ struct Tagged<'a, T> {
 
 impl Inspect {
     pub(super) fn run(&self) -> anyhow::Result<()> {
-        match file_kind(&self.file)? {
-            FileKind::Monitor => {
-                Monitor::verify(&self.file)?;
-                self.show(FileKind::Monitor, Monitor::open(&self.file)?.metadata(), describe_monitor)
+        match MonitorFile::load(&self.file)? {
+            MonitorFile::Monitor(monitor) => {
+                self.show(FileKind::Monitor, &MonitorContent::new(&monitor), describe_monitor)
             }
-            FileKind::Shard => {
-                let shard = Shard::open(&self.file)?;
-                self.show(FileKind::Shard, &ShardContent::new(&shard), describe_shard)
-            }
+            MonitorFile::Shard(shard) => self.show(FileKind::Shard, &ShardContent::new(&shard), describe_shard),
         }
     }
 
@@ -74,6 +83,18 @@ impl Inspect {
             return output::print_json(&Tagged { kind, content });
         }
         output::print(&format!("{}\n{}", heading(&self.file, kind)?, describe(content)?))
+    }
+}
+
+impl<'a> MonitorContent<'a> {
+    fn new(monitor: &'a Monitor) -> Self {
+        Self {
+            id: monitor.id(),
+            sha256: monitor.sha256(),
+            smallest_p_value: monitor.smallest_p_value(),
+            reachable_alarm_level: monitor.reachable_alarm_level(),
+            metadata: monitor.metadata(),
+        }
     }
 }
 
@@ -98,13 +119,16 @@ fn heading(path: &Path, kind: FileKind) -> anyhow::Result<String> {
     Ok(format!("{}: {name}, {}, checksum correct", path.display(), indicatif::HumanBytes(bytes)))
 }
 
-fn describe_monitor(metadata: &Metadata) -> Result<String, std::fmt::Error> {
+fn describe_monitor(monitor: &MonitorContent<'_>) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
+    let metadata = monitor.metadata;
     let (training, calibration) = (&metadata.training, &metadata.calibration);
+    writeln!(text, "id          {}", monitor.id)?;
     write_model(&mut text, &metadata.model, &metadata.layout)?;
     writeln!(text, "fitted      by version {}, seed {}", metadata.tool_version, metadata.settings.seed)?;
     writeln!(text, "training    {} images, {} classified correctly", training.images, training.correct)?;
     writeln!(text, "calibration {} images, {} classified correctly", calibration.images, calibration.correct)?;
+    writeln!(text, "{}", limits(monitor.smallest_p_value, monitor.reachable_alarm_level))?;
     writeln!(text, "detectors")?;
     for detector in &metadata.detectors {
         let figures: Vec<String> = detector.summary.iter().map(|(name, value)| format!("{name} {value}")).collect();
@@ -112,6 +136,13 @@ fn describe_monitor(metadata: &Metadata) -> Result<String, std::fmt::Error> {
     }
     metadata.notes.iter().try_for_each(|note| writeln!(text, "note: {note}"))?;
     Ok(text)
+}
+
+/// How small fused p-values can get.
+fn limits(smallest: f32, reachable: f32) -> String {
+    let rarest = format!(", for the rarest class never below {reachable:.2e}");
+    let rarest = if reachable > smallest { rarest.as_str() } else { "" };
+    format!("p-values    never below {smallest:.2e}{rarest}: a lower alarm level cannot alarm")
 }
 
 fn describe_shard(shard: &ShardContent<'_>) -> Result<String, std::fmt::Error> {
@@ -125,7 +156,7 @@ fn describe_shard(shard: &ShardContent<'_>) -> Result<String, std::fmt::Error> {
 }
 
 fn write_model(text: &mut String, model: &ModelId, layout: &FeatureLayout) -> std::fmt::Result {
-    writeln!(text, "model       SHA-256 {}", model.sha256)?;
+    writeln!(text, "model       {}, SHA-256 {}", short_id(&model.sha256), model.sha256)?;
     writeln!(text, "classes     {}: {}", model.classes.len(), model.classes.join(", "))?;
     writeln!(text, "layers")?;
     for (index, layer) in layout.layers.iter().enumerate() {
@@ -136,5 +167,8 @@ fn write_model(text: &mut String, model: &ModelId, layout: &FeatureLayout) -> st
         let role = if index == layout.penultimate { " (penultimate)" } else { "" };
         writeln!(text, "  {:<18} {} {kind}{role}", layer.name, layer.channels)?;
     }
-    Ok(())
+    writeln!(text, "model.json  must have these classes and layers, and")?;
+    let told = ["classes", "layers", "penultimate"];
+    let mut fields = model.fields(layout).into_iter().filter(|field| !told.contains(&field.name.as_str()));
+    fields.try_for_each(|ModelField { name, value }| writeln!(text, "  {name:<18} {value}"))
 }

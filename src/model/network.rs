@@ -1,6 +1,7 @@
 //! The TorchScript module on its device, and one pass through it.
 
 use std::num::NonZeroUsize;
+use std::sync::OnceLock;
 
 use ndarray::{ArrayView4, Axis};
 use rayon::prelude::*;
@@ -46,6 +47,7 @@ pub(super) struct Outputs {
 impl Network {
     /// Loads the bytes of a TorchScript file onto a device, in evaluation mode.
     pub fn load(mut bytes: &[u8], device: Device) -> Result<Self, TchError> {
+        usual_threads();
         let mut module = CModule::load_data_on_device(&mut bytes, device)?;
         module.f_set_eval()?;
         Ok(Self { module, device, execution: Execution::default() })
@@ -121,23 +123,30 @@ impl Network {
     }
 }
 
-/// While it lives, libtorch uses one thread for what the calling thread asks of it.
+/// While it lives, libtorch uses one thread for what the calling thread asks of it. Afterwards it uses `usual` ones.
 struct OneThread {
-    before: i32,
+    usual: i32,
 }
 
 impl OneThread {
     fn enter() -> Self {
-        let before = tch::get_num_threads();
+        let usual = usual_threads();
         tch::set_num_threads(1);
-        Self { before }
+        Self { usual }
     }
 }
 
 impl Drop for OneThread {
     fn drop(&mut self) {
-        tch::set_num_threads(self.before);
+        tch::set_num_threads(self.usual);
     }
+}
+
+/// How many threads libtorch takes when nobody says otherwise. Asked once, before any pass on one thread: what one thread sets
+/// becomes what new threads begin with.
+pub(super) fn usual_threads() -> i32 {
+    static THREADS: OnceLock<i32> = OnceLock::new();
+    *THREADS.get_or_init(tch::get_num_threads)
 }
 
 /// The same values with the channels innermost in memory; images that are so already are only copied.

@@ -7,7 +7,7 @@ use ndarray::{ArrayView4, ArrayViewD, s};
 use nix::time::{ClockId, clock_gettime};
 use tch::Device;
 
-use super::network::{Execution, Network};
+use super::network::{Execution, Network, usual_threads};
 use super::outputs::activations;
 use super::{Manifest, ModelError};
 use crate::activation::{Activations, LayerActivation};
@@ -19,6 +19,8 @@ const TOLERANCE: f32 = 1e-5;
 /// What takes one thread less than this is not shared among several: their waiting for each other costs about as much as the
 /// sharing gains.
 const SMALL: Duration = Duration::from_millis(5);
+
+const TWO: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1);
 
 /// Passes of which the fastest counts.
 const TIMED_PASSES: usize = 5;
@@ -71,11 +73,14 @@ impl<'a> Trial<'a> {
         let on_one_thread = Execution { channels_last, side_by_side: Some(NonZeroUsize::MIN) };
         network.set_execution(on_one_thread)?;
         let small = self.fastest_pass(network)? < SMALL;
-        let threads = NonZeroUsize::new(tch::get_num_threads().max(1) as usize);
-        network.set_execution(Execution { side_by_side: threads.filter(|_| small), ..on_one_thread })?;
+        let threads = NonZeroUsize::new(usual_threads().max(1) as usize).filter(|_| small);
+        // Tried with the images apart even where there is one thread: larger batches are cut into parts there, too.
+        let apart = threads.map(|threads| threads.max(TWO));
+        network.set_execution(Execution { side_by_side: apart, ..on_one_thread })?;
         self.expected.iter().try_for_each(|(images, expected)| {
             compare(&activations(&network.forward(*images)?, self.manifest)?, expected, self.manifest)
-        })
+        })?;
+        Ok(network.set_execution(Execution { side_by_side: threads, ..on_one_thread })?)
     }
 
     /// What a pass takes of the calling thread's time: unlike the time of day, it does not depend on what else the machine

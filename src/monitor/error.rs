@@ -53,6 +53,19 @@ pub enum MonitorError {
         /// Digest of the model.
         actual: String,
     },
+    /// `model.json` has another value than the one that the monitor was fitted with.
+    #[error(
+        "model.json says {field} {actual}, the monitor was fitted with {expected}: put {expected} back into model.json, or fit \
+         the monitor again for this model"
+    )]
+    Manifest {
+        /// Field of `model.json`.
+        field: String,
+        /// Value in the monitor.
+        expected: String,
+        /// Value in `model.json`.
+        actual: String,
+    },
     /// The features have another shape than those the monitor was fitted on.
     #[error("the monitor was fitted on {expected}, this model gives {actual}: fit it again for this model")]
     Layout {
@@ -110,7 +123,7 @@ pub enum MonitorError {
     #[error("the shards differ in {what}: {first} and {other}; fit all of them with the same model and settings")]
     Shards {
         /// What differs.
-        what: &'static str,
+        what: String,
         /// Value in the first shard.
         first: String,
         /// Value in another one.

@@ -1,19 +1,20 @@
 //! Monitor and shard files.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::metadata::Metadata;
-use super::{Calibrated, Monitor, MonitorError};
+use super::{Calibrated, Monitor, MonitorError, Shard};
 use crate::calibration::{ConditionalCalibrator, FUSED};
 use crate::detector::DetectorKind;
 use crate::storage::{TensorFile, Tensors};
 
 /// The file format that this version reads and writes. Format 2 brought the compiled pattern sets, format 3 another fusion
-/// of the detectors and calibration by track.
-pub const FORMAT_VERSION: u32 = 3;
+/// of the detectors and calibration by track, format 4 the fields of `model.json` that decide.
+pub const FORMAT_VERSION: u32 = 4;
 
 const CALIBRATION: &str = "calibration";
 
@@ -25,6 +26,15 @@ pub enum FileKind {
     Monitor,
     /// A [`super::Shard`].
     Shard,
+}
+
+/// A file whose kind is not known beforehand.
+#[derive(Debug)]
+pub enum MonitorFile {
+    /// A fitted monitor.
+    Monitor(Box<Monitor>),
+    /// Features of a part of the images.
+    Shard(Box<Shard>),
 }
 
 /// The JSON text of a file.
@@ -56,13 +66,18 @@ impl FileKind {
     }
 }
 
-/// Whether a file is a monitor or a shard.
-///
-/// # Errors
-/// [`MonitorError`] when it cannot be read, is neither, or is of another format.
-pub fn file_kind(path: &Path) -> Result<FileKind, MonitorError> {
-    let file = TensorFile::open(path)?;
-    Ok(parse::<Kind>(&file)?.kind)
+impl MonitorFile {
+    /// Reads a whole file, verifies it and finds out which kind it is of; see [`Monitor::load`].
+    ///
+    /// # Errors
+    /// [`MonitorError`] when it cannot be read, is neither, damaged, or of another format.
+    pub fn load(path: &Path) -> Result<Self, MonitorError> {
+        let file = TensorFile::load(path)?;
+        Ok(match parse::<Kind>(&file)?.kind {
+            FileKind::Monitor => Self::Monitor(Box::new(Monitor::from_file(&file)?)),
+            FileKind::Shard => Self::Shard(Box::new(Shard::from_file(&file)?)),
+        })
+    }
 }
 
 /// Writes a file of one kind.
@@ -72,23 +87,25 @@ pub(super) fn write<T: Serialize>(
     content: &T,
     tensors: Tensors,
 ) -> Result<(), MonitorError> {
-    let version = Version { format_version: FORMAT_VERSION };
-    let description = Description { version, kind: Kind { kind }, content };
-    let text = serde_json::to_string(&description)
-        .map_err(|source| MonitorError::Metadata { path: path.display().to_string(), source })?;
+    let text =
+        text(kind, content).map_err(|source| MonitorError::Metadata { path: path.display().to_string(), source })?;
     Ok(TensorFile::write(path, &text, tensors)?)
 }
 
-/// Opens a file of one kind and reads its description.
-pub(super) fn read<T: DeserializeOwned>(path: &Path, kind: FileKind) -> Result<(TensorFile, T), MonitorError> {
-    let file = TensorFile::open(path)?;
-    let actual = parse::<Kind>(&file)?.kind;
+/// The JSON text of a file of one kind.
+fn text<T: Serialize>(kind: FileKind, content: &T) -> serde_json::Result<String> {
+    let version = Version { format_version: FORMAT_VERSION };
+    serde_json::to_string(&Description { version, kind: Kind { kind }, content })
+}
+
+/// Reads the description of a file of one kind.
+pub(super) fn read<T: DeserializeOwned>(file: &TensorFile, kind: FileKind) -> Result<T, MonitorError> {
+    let actual = parse::<Kind>(file)?.kind;
     if actual != kind {
-        let path = path.display().to_string();
+        let path = file.path().display().to_string();
         return Err(MonitorError::Kind { path, expected: kind.name(), actual: actual.name().to_owned() });
     }
-    let description = parse::<Description<T>>(&file)?;
-    Ok((file, description.content))
+    Ok(parse::<Description<T>>(file)?.content)
 }
 
 /// Reads the description after its version, so that another format is said to be another and not to be damaged.
@@ -108,23 +125,40 @@ impl Monitor {
     /// # Errors
     /// [`MonitorError`] when the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), MonitorError> {
-        let mut tensors = Tensors::default();
-        for Calibrated { detector, calibrator } in &self.detectors {
-            let name = detector.kind().name();
-            detector.save(&mut tensors.scope(name));
-            calibrator.save(&mut tensors.scope(CALIBRATION).scope(name));
-        }
-        self.fused.save(&mut tensors.scope(CALIBRATION).scope(FUSED));
-        write(path, FileKind::Monitor, &self.metadata, tensors)
+        write(path, FileKind::Monitor, &self.metadata, self.tensors())
     }
 
-    /// Opens a monitor file. Its numbers are mapped and used in place; files up to
+    /// Reads a whole monitor file and verifies it, whatever its size: what happens to the file afterwards changes nothing
+    /// ([`TensorFile::load`]). This is what a program wants that must go on.
+    ///
+    /// # Errors
+    /// [`MonitorError`] when the file cannot be read, is no monitor, damaged, of another format, or changes meanwhile.
+    pub fn load(path: &Path) -> Result<Self, MonitorError> {
+        Self::from_file(&TensorFile::load(path)?)
+    }
+
+    /// Opens a monitor file whose pattern sets are too large to be copied. Its numbers are mapped and used in place; files up to
     /// [`crate::storage::VERIFY_AT_OPEN_BYTES`] are verified, larger ones by [`Monitor::verify`].
+    ///
+    /// As long as the monitor is used, nobody may write into the file: a file that gets shorter kills the process (SIGBUS), and
+    /// changed bytes give verdicts that nobody verified. Putting another file in its place is no problem.
     ///
     /// # Errors
     /// [`MonitorError`] when the file cannot be read, is no monitor, damaged, or of another format.
     pub fn open(path: &Path) -> Result<Self, MonitorError> {
-        let (file, metadata) = read::<Metadata>(path, FileKind::Monitor)?;
+        Self::from_file(&TensorFile::open(path)?)
+    }
+
+    /// Reads a whole monitor file and compares its SHA-256 with the one that was written.
+    ///
+    /// # Errors
+    /// [`MonitorError`] when the file cannot be read or a bit changed.
+    pub fn verify(path: &Path) -> Result<(), MonitorError> {
+        Ok(TensorFile::map(path)?.verify()?)
+    }
+
+    fn from_file(file: &TensorFile) -> Result<Self, MonitorError> {
+        let metadata = read::<Metadata>(file, FileKind::Monitor)?;
         metadata.model.check(&metadata.layout)?;
         let tensors = file.tensors();
         let calibration = tensors.scope(CALIBRATION);
@@ -135,14 +169,23 @@ impl Monitor {
         let detectors = metadata.detectors.iter().map(|detector| load(detector.name));
         let detectors = detectors.collect::<Result<Vec<_>, MonitorError>>()?;
         let fused = ConditionalCalibrator::load(&calibration.scope(FUSED))?;
-        Ok(Self { metadata, detectors, fused })
+        Ok(Self { metadata, detectors, fused, sha256: OnceLock::from(file.written_sha256()?) })
     }
 
-    /// Reads a whole monitor file and compares its SHA-256 with the one that was written.
-    ///
-    /// # Errors
-    /// [`MonitorError`] when the file cannot be read or a bit changed.
-    pub fn verify(path: &Path) -> Result<(), MonitorError> {
-        Ok(TensorFile::open(path)?.verify()?)
+    /// Digest of the file that [`Monitor::save`] would write.
+    pub(super) fn digest(&self) -> String {
+        let text = text(FileKind::Monitor, &self.metadata).expect("texts and numbers are always JSON");
+        self.tensors().sha256(&text)
+    }
+
+    fn tensors(&self) -> Tensors {
+        let mut tensors = Tensors::default();
+        for Calibrated { detector, calibrator } in &self.detectors {
+            let name = detector.kind().name();
+            detector.save(&mut tensors.scope(name));
+            calibrator.save(&mut tensors.scope(CALIBRATION).scope(name));
+        }
+        self.fused.save(&mut tensors.scope(CALIBRATION).scope(FUSED));
+        tensors
     }
 }

@@ -1,12 +1,13 @@
 //! Fitting a monitor.
 
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::metadata::{BankSummary, DetectorSummary, Metadata, ModelId};
-use super::{Calibrated, Levels, Monitor, MonitorError};
+use super::metadata::{BankSummary, DetectorSummary, Metadata};
+use super::{Calibrated, Levels, ModelId, Monitor, MonitorError};
 use crate::activation::{BankError, FeatureBank, Features, Head};
 use crate::calibration::{
     Calibrator, ConditionalCalibrator, Conditioning, Sample, count_groups, folds, fuse, group_of,
@@ -84,7 +85,7 @@ impl Monitor {
             calibration: BankSummary::of(&calibration),
             notes,
         };
-        Ok(Self { metadata, detectors, fused })
+        Ok(Self { metadata, detectors, fused, sha256: OnceLock::new() })
     }
 }
 

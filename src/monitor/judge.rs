@@ -44,12 +44,6 @@ pub(super) fn bounded(score: f32) -> f32 {
 }
 
 impl Monitor {
-    /// The smallest fused p-value that an image can get: an alarm level below it never raises an alarm.
-    #[must_use]
-    pub fn smallest_p_value(&self) -> f32 {
-        self.fused.smallest_p_value()
-    }
-
     /// Judges one image by its features.
     ///
     /// # Errors

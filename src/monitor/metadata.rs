@@ -3,29 +3,18 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{FitSettings, MonitorError};
+use super::model_id::Difference;
+use super::{FitSettings, ModelId, MonitorError};
 use crate::activation::{FeatureBank, FeatureLayout, LayerKind};
 use crate::detector::{DetectorKind, Summary};
 use crate::storage::hex;
-
-/// The model that a monitor belongs to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ModelId {
-    /// SHA-256 of the model file, in lower-case hexadecimal digits.
-    pub sha256: String,
-    /// Class names in the order of the logits.
-    pub classes: Vec<String>,
-    /// Class that stands for none of the others, where the model has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub decoy_class: Option<usize>,
-}
 
 /// Everything about a monitor but its numbers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Metadata {
     /// Version of this program that fitted it.
     pub tool_version: String,
-    /// The model.
+    /// The model: everything about it that decides a verdict.
     pub model: ModelId,
     /// Shape of the features.
     pub layout: FeatureLayout,
@@ -74,27 +63,24 @@ impl BankSummary {
 }
 
 impl Metadata {
+    /// Checks that a model is the one that the monitor was fitted for.
+    pub(super) fn check_model(&self, model: &ModelId, layout: &FeatureLayout) -> Result<(), MonitorError> {
+        if self.model.sha256 != model.sha256 {
+            let (expected, actual) = (self.model.sha256.clone(), model.sha256.clone());
+            return Err(MonitorError::Model { expected, actual });
+        }
+        if let Some(Difference { field, first, other }) = self.model.difference(&self.layout, model, layout) {
+            return Err(MonitorError::Manifest { field, expected: first, actual: other });
+        }
+        self.check_layout(layout)
+    }
+
     /// Checks that the features have the layout that the monitor was fitted on.
     pub(super) fn check_layout(&self, layout: &FeatureLayout) -> Result<(), MonitorError> {
         if self.layout == *layout {
             return Ok(());
         }
         Err(MonitorError::Layout { expected: describe(&self.layout), actual: describe(layout) })
-    }
-}
-
-impl ModelId {
-    /// Checks that a layout is possible and that of a model with these classes.
-    pub(super) fn check(&self, layout: &FeatureLayout) -> Result<(), MonitorError> {
-        let FeatureLayout { classes, layers, penultimate } = layout;
-        if self.classes.len() != *classes {
-            return Err(MonitorError::Classes { names: self.classes.len(), logits: *classes });
-        }
-        let vector = layers.get(*penultimate).is_some_and(|layer| layer.kind == LayerKind::Vector);
-        if *classes == 0 || !vector || layers.iter().any(|layer| layer.channels == 0) {
-            return Err(MonitorError::Inconsistent(format!("impossible layout: {}", describe(layout))));
-        }
-        Ok(())
     }
 }
 

@@ -1,16 +1,19 @@
 //! The fitted whole: detectors, their calibration and what they were fitted on, in one file.
 //!
 //! [`Monitor::fit`] makes a monitor from the features of training and calibration images, [`Monitor::save`] and
-//! [`Monitor::open`] keep it in a file, [`Monitor::judge`] says how far one image lies outside of what the network
-//! learnt, [`Monitor::explain`] why, and [`Levels`] turn the p-value into a [`Verdict`]. Fitting can be spread: collect the features in [`Shard`]s
-//! and [`Monitor::merge`] them, which gives the same monitor as fitting on all images at once.
+//! [`Monitor::load`] keep it in a file, [`Monitor::judge`] says how far one image lies outside of what the network
+//! learnt, [`Monitor::explain`] why, and [`Levels`] turn the p-value into a [`Verdict`]. [`Monitor::check_model`] refuses any
+//! model but the one that was fitted on, down to the fields of `model.json` that decide. Fitting can be spread: collect the
+//! features in [`Shard`]s and [`Monitor::merge`] them, which gives the same monitor as fitting on all images at once.
 
 mod error;
 mod explain;
 mod file;
 mod fit;
 mod judge;
+mod limits;
 mod metadata;
+mod model_id;
 mod shard;
 mod verdict;
 
@@ -19,12 +22,15 @@ mod tests;
 
 pub use error::MonitorError;
 pub use explain::{DetectorExplanation, MAX_EXPLANATIONS, NamedPart, NamedPlace, NearestClass};
-pub use file::{FORMAT_VERSION, FileKind, file_kind};
+pub use file::{FORMAT_VERSION, FileKind, MonitorFile};
 pub use fit::FitSettings;
 pub use judge::{DetectorResult, Judgement};
-pub use metadata::{BankSummary, DetectorSummary, Metadata, ModelId};
+pub use metadata::{BankSummary, DetectorSummary, Metadata};
+pub use model_id::{ModelField, ModelHead, ModelId, ModelInput, short_id};
 pub use shard::Shard;
 pub use verdict::{Levels, LevelsError, Verdict};
+
+use std::sync::OnceLock;
 
 use crate::activation::FeatureLayout;
 use crate::calibration::ConditionalCalibrator;
@@ -37,6 +43,8 @@ pub struct Monitor {
     metadata: Metadata,
     detectors: Vec<Calibrated>,
     fused: ConditionalCalibrator,
+    /// Digest of its file, of the one that it was read from or would be saved as.
+    sha256: OnceLock<String>,
 }
 
 /// A detector and what its scores mean.
@@ -53,18 +61,33 @@ impl Monitor {
         &self.metadata
     }
 
-    /// Checks that a model is the one that the monitor was fitted for. `sha256` is the digest of its file, in lower-case
-    /// hexadecimal digits.
+    /// What a user must know before relying on it, in sentences: detectors that the model cannot serve, alarms that too few
+    /// calibration images make impossible. Empty when there is nothing to say.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        self.metadata.notes.clone()
+    }
+
+    /// Checks that a model is the one that the monitor was fitted for, in everything that decides a verdict: its weights, the
+    /// fields of `model.json` ([`ModelId`]) and the shape of its layers.
     ///
     /// # Errors
-    /// [`MonitorError::Model`] for another model file, [`MonitorError::Layout`] for one with other classes or layers.
-    pub fn check_model(&self, sha256: &str, layout: &FeatureLayout) -> Result<(), MonitorError> {
-        if self.metadata.model.sha256 != sha256 {
-            return Err(MonitorError::Model {
-                expected: self.metadata.model.sha256.clone(),
-                actual: sha256.to_owned(),
-            });
-        }
-        self.metadata.check_layout(layout)
+    /// [`MonitorError::Model`] for other weights, [`MonitorError::Manifest`] for another value in `model.json`,
+    /// [`MonitorError::Layout`] for layers of another size.
+    pub fn check_model(&self, model: &ModelId, layout: &FeatureLayout) -> Result<(), MonitorError> {
+        self.metadata.check_model(model, layout)
+    }
+
+    /// SHA-256 of the monitor, in lower-case hexadecimal digits: that of its file's contents, or for a monitor that was fitted
+    /// here of the file that [`Monitor::save`] would write.
+    #[must_use]
+    pub fn sha256(&self) -> &str {
+        self.sha256.get_or_init(|| self.digest())
+    }
+
+    /// The first twelve digits of [`Monitor::sha256`].
+    #[must_use]
+    pub fn id(&self) -> &str {
+        short_id(self.sha256())
     }
 }

@@ -6,9 +6,10 @@ use ndarray::{Array1, Array2};
 use serde::{Deserialize, Serialize};
 
 use super::file::{self, FileKind};
+use super::model_id::Difference;
 use super::{FitSettings, ModelId, Monitor, MonitorError};
 use crate::activation::{FeatureBank, FeatureLayout, Features, Head, LayerFeatures, LayerKind};
-use crate::storage::{StorageError, TensorReader, TensorWriter, Tensors};
+use crate::storage::{StorageError, TensorFile, TensorReader, TensorWriter, Tensors};
 
 /// Everything that fitting needs of a part of the images. Either bank may be empty.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,13 +58,16 @@ impl Shard {
         file::write(path, FileKind::Shard, &content, tensors)
     }
 
-    /// Reads a shard.
+    /// Reads and verifies a shard.
     ///
     /// # Errors
-    /// [`MonitorError`] when the file cannot be read, is no shard, damaged, or of a newer format.
+    /// [`MonitorError`] when the file cannot be read, is no shard, damaged, or of another format.
     pub fn open(path: &Path) -> Result<Self, MonitorError> {
-        let (file, content) = file::read::<Content>(path, FileKind::Shard)?;
-        file.verify()?;
+        Self::from_file(&TensorFile::load(path)?)
+    }
+
+    pub(super) fn from_file(file: &TensorFile) -> Result<Self, MonitorError> {
+        let content = file::read::<Content>(file, FileKind::Shard)?;
         let tensors = file.tensors();
         let head = content.head_dropout.map(|dropout| load_head(&tensors.scope("head"), dropout)).transpose()?;
         let bank = |name: &str| load_bank(&tensors.scope(name), &content.layout);
@@ -83,7 +87,7 @@ impl Monitor {
         let mut whole = shards.next().ok_or(MonitorError::NoShards)?;
         for shard in shards {
             same("model", &whole.model.sha256, &shard.model.sha256)?;
-            same("class names", &whole.model.classes, &shard.model.classes)?;
+            same_manifest(&whole, &shard)?;
             same("settings", &whole.settings, &shard.settings)?;
             whole.training.merge(&shard.training)?;
             whole.calibration.merge(&shard.calibration)?;
@@ -92,10 +96,20 @@ impl Monitor {
     }
 }
 
-fn same<T: PartialEq + std::fmt::Debug>(what: &'static str, first: &T, other: &T) -> Result<(), MonitorError> {
+/// Checks that two shards have the same `model.json` in everything that decides.
+fn same_manifest(whole: &Shard, shard: &Shard) -> Result<(), MonitorError> {
+    let (layout, other_layout) = (whole.training.layout(), shard.training.layout());
+    match whole.model.difference(layout, &shard.model, other_layout) {
+        None => Ok(()),
+        Some(Difference { field, first, other }) => Err(MonitorError::Shards { what: field, first, other }),
+    }
+}
+
+fn same<T: PartialEq + std::fmt::Debug>(what: &str, first: &T, other: &T) -> Result<(), MonitorError> {
     if first == other {
         return Ok(());
     }
+    let what = what.to_owned();
     Err(MonitorError::Shards { what, first: format!("{first:?}"), other: format!("{other:?}") })
 }
 

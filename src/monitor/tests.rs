@@ -6,6 +6,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use tempfile::TempDir;
 
+use super::model_id::tests::model;
 use super::*;
 use crate::activation::{FeatureBank, FeatureLayout, Features, Head, LayerFeatures, LayerKind, LayerSpec};
 use crate::detector::testing::{synthetic_bank, synthetic_image};
@@ -13,14 +14,6 @@ use crate::detector::{DetectorKind, FitError};
 use crate::storage::StorageError;
 
 const CLASSES: usize = 3;
-
-fn model() -> ModelId {
-    ModelId {
-        sha256: "ab".repeat(32),
-        classes: (0..CLASSES).map(|class| format!("class {class}")).collect(),
-        decoy_class: Some(CLASSES - 1),
-    }
-}
 
 /// A head that differs from class to class.
 fn head() -> Head {
@@ -68,11 +61,45 @@ fn a_saved_monitor_judges_the_same() {
     let opened = Monitor::open(&path).unwrap();
     assert_eq!(opened.metadata(), monitor.metadata());
     assert_eq!(judge_all(&opened), judge_all(&monitor));
-    assert_eq!(file_kind(&path).unwrap(), FileKind::Monitor);
+    let loaded = Monitor::load(&path).unwrap();
+    assert_eq!((loaded.metadata(), judge_all(&loaded)), (monitor.metadata(), judge_all(&monitor)));
+    assert!(matches!(MonitorFile::load(&path), Ok(MonitorFile::Monitor(_))));
     Monitor::verify(&path).unwrap();
     let again = path.with_extension("again");
     opened.save(&again).unwrap();
     assert_eq!(fs::read(path).unwrap(), fs::read(again).unwrap());
+}
+
+#[test]
+fn a_monitor_has_the_id_of_its_file_before_it_is_saved_and_after() {
+    let monitor = fitted();
+    let before = monitor.sha256().to_owned();
+    assert_eq!((before.len(), monitor.id()), (64, &before[..12]));
+    let (_folder, path) = saved(&monitor);
+    for read in [Monitor::open(&path).unwrap(), Monitor::load(&path).unwrap()] {
+        assert_eq!(read.sha256(), before);
+    }
+    let other = fit(&synthetic_bank(CLASSES, 60, 1), &synthetic_bank(CLASSES, 80, 3)).unwrap();
+    assert_ne!(other.id(), monitor.id());
+}
+
+/// With a mapped file this would be SIGBUS, or other verdicts.
+#[test]
+fn a_loaded_monitor_does_not_care_what_happens_to_its_file() {
+    let (_folder, path) = saved(&fitted());
+    let loaded = Monitor::load(&path).unwrap();
+    let before = judge_all(&loaded);
+    let length = fs::metadata(&path).unwrap().len();
+    fs::write(&path, vec![0xff; length as usize]).unwrap();
+    assert_eq!(judge_all(&loaded), before, "overwritten in place");
+    fs::File::options().write(true).open(&path).unwrap().set_len(0).unwrap();
+    assert_eq!(judge_all(&loaded), before, "truncated in place");
+    let text = |explanations: Vec<DetectorExplanation>| format!("{explanations:?}");
+    let explained = |monitor: &Monitor| {
+        let judged = probes().into_iter().zip(judge_all(monitor));
+        judged.map(|(features, judgement)| text(monitor.explain(&features, &judgement))).collect::<Vec<_>>()
+    };
+    assert_eq!(explained(&loaded), explained(&fitted()));
 }
 
 #[test]
@@ -151,20 +178,51 @@ fn the_most_suspicious_detectors_explain_themselves() {
 fn another_model_is_refused() {
     let monitor = fitted();
     let layout = &monitor.metadata().layout;
-    monitor.check_model(&model().sha256, layout).unwrap();
-    assert!(matches!(monitor.check_model("cd", layout), Err(MonitorError::Model { .. })));
+    monitor.check_model(&model(), layout).unwrap();
+    let error = |model: &ModelId, layout: &FeatureLayout| monitor.check_model(model, layout).unwrap_err();
+    let other = ModelId { sha256: "cd".into(), ..model() };
+    assert!(matches!(error(&other, layout), MonitorError::Model { .. }));
+    let other = ModelId { input: ModelInput { region_margin: 0.2, ..model().input }, ..model() };
+    assert_eq!(
+        error(&other, layout).to_string(),
+        "model.json says input.region_margin 0.2, the monitor was fitted with 0.1: put 0.1 back into model.json, or fit the \
+         monitor again for this model"
+    );
     let mut other = layout.clone();
     other.layers[0].channels += 1;
-    let error = monitor.check_model(&model().sha256, &other).unwrap_err().to_string();
+    let error = error(&model(), &other).to_string();
     assert!(error.contains("conv (map of 6)") && error.contains("conv (map of 7)"), "{error}");
+}
+
+#[test]
+fn what_model_json_said_is_still_known_from_a_file() {
+    let (_folder, path) = saved(&fitted());
+    let monitor = Monitor::load(&path).unwrap();
+    let layout = &monitor.metadata().layout;
+    monitor.check_model(&model(), layout).unwrap();
+    let other = ModelId { head: None, ..model() };
+    assert!(matches!(monitor.check_model(&other, layout), Err(MonitorError::Manifest { .. })));
 }
 
 #[test]
 fn broken_features_are_refused() {
     let monitor = fitted();
+    type Place = fn(&mut Features) -> &mut f32;
+    let places: [Place; 4] = [
+        |features| &mut features.logits[1],
+        |features| &mut features.layers[0].mean[2],
+        |features| &mut features.layers[0].variance.as_mut().unwrap()[3],
+        |features| &mut features.layers[1].mean[9],
+    ];
+    for (place, value) in places.iter().flat_map(|place| [f32::NAN, f32::INFINITY, -f32::INFINITY].map(|x| (place, x)))
+    {
+        let mut features = probes().remove(0);
+        monitor.judge(&features).unwrap();
+        *place(&mut features) = value;
+        let error = monitor.judge(&features).unwrap_err();
+        assert!(matches!(error, MonitorError::NonFinite { .. }), "{value}: {error}");
+    }
     let mut features = probes().remove(0);
-    features.layers[0].mean[2] = f32::NAN;
-    assert!(matches!(monitor.judge(&features), Err(MonitorError::NonFinite { .. })));
     features.layers.pop();
     assert!(matches!(monitor.judge(&features), Err(MonitorError::Features { .. })));
 }
@@ -232,6 +290,7 @@ fn few_calibration_images_are_noted() {
     assert_eq!(enough.metadata().calibration.images, 240);
     let few = fit(&synthetic_bank(CLASSES, 20, 1), &synthetic_bank(CLASSES, 10, 2)).unwrap();
     assert!(few.metadata().notes[0].contains("only 30 images"), "{:?}", few.metadata().notes);
+    assert_eq!(few.notes(), few.metadata().notes);
 }
 
 #[test]
@@ -267,7 +326,7 @@ fn merged_shards_give_the_monitor_of_the_whole() {
         shard.save(&path).unwrap();
         let opened = Shard::open(&path).unwrap();
         assert_eq!(opened, shard);
-        assert_eq!(file_kind(&path).unwrap(), FileKind::Shard);
+        assert!(matches!(MonitorFile::load(&path), Ok(MonitorFile::Shard(_))));
         assert!(matches!(Monitor::open(&path), Err(MonitorError::Kind { .. })));
         opened
     });
@@ -287,6 +346,8 @@ fn shards_that_do_not_belong_together_are_refused() {
     };
     assert!(error(&|shard| shard.model.sha256 = "cd".into()).contains("model"));
     assert!(error(&|shard| shard.settings.seed = 3).contains("settings"));
+    let margin = error(&|shard| shard.model.input.region_margin = 0.5);
+    assert!(margin.contains("differ in input.region_margin: 0.1 and 0.5"), "{margin}");
     assert!(error(&|shard| shard.training = training.clone()).contains("twice"));
     assert!(matches!(Monitor::merge([]), Err(MonitorError::NoShards)));
 }
@@ -312,8 +373,9 @@ fn missing_and_foreign_files_are_told_apart() {
     assert!(matches!(error, MonitorError::Storage(StorageError::Io { action: "open", .. })), "{error}");
     for bytes in [b"".as_slice(), b"PK\x03\x04 something else altogether", &[0; 64]] {
         fs::write(&path, bytes).unwrap();
-        let error = Monitor::open(&path).unwrap_err();
-        assert!(matches!(error, MonitorError::Storage(StorageError::Format { .. })), "{error}");
+        for error in [Monitor::open(&path).unwrap_err(), Monitor::load(&path).unwrap_err()] {
+            assert!(matches!(error, MonitorError::Storage(StorageError::Format { .. })), "{error}");
+        }
     }
     assert!(fitted().save(&folder.path().join("no such folder/x")).is_err());
 }
@@ -330,7 +392,9 @@ fn bytes() -> &'static [u8] {
 fn open_bytes(bytes: &[u8]) -> Result<Monitor, MonitorError> {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), bytes).unwrap();
-    Monitor::open(file.path())
+    let loaded = Monitor::load(file.path());
+    assert_eq!(loaded.is_ok(), Monitor::open(file.path()).is_ok());
+    loaded
 }
 
 proptest! {

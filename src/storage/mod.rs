@@ -1,15 +1,19 @@
-//! Files of named tensors: written once, memory-mapped and used in place.
+//! Files of named tensors: written once, read as a whole or memory-mapped, and used in place.
 //!
 //! The container is [safetensors](https://github.com/huggingface/safetensors): an 8-byte length, a JSON header, then the
 //! bytes of all tensors, little-endian. Its writer pads the header to 8 bytes and orders tensors by falling element
-//! size, so every tensor lies at a multiple of its element size and can be read through the mapping without parsing or
-//! copying ([`Slab`]). Two things are added: one metadata entry that holds our JSON text, and the tensor `sha256`, the
+//! size, so every tensor lies at a multiple of its element size and can be used without parsing or copying ([`Slab`]). Two things are added: one metadata entry that holds our JSON text, and the tensor `sha256`, the
 //! digest of that text and of all other tensors ([`TensorFile::verify`]).
+//!
+//! [`TensorFile::load`] takes a verified copy, for everything that has to go on whatever happens to the file;
+//! [`TensorFile::open`] maps the file itself, for sets that are too large for that.
 
+mod copy;
 mod file;
 mod slab;
 mod tensors;
 
+pub use copy::LOAD_IN_MEMORY_BYTES;
 pub(crate) use file::hex;
 pub use file::{TensorFile, VERIFY_AT_OPEN_BYTES};
 pub use slab::{Element, Slab};
@@ -24,7 +28,7 @@ pub enum StorageError {
     /// The operating system refused.
     #[error("cannot {action} {path}: {source}")]
     Io {
-        /// What was tried: `open`, `map`, `write`.
+        /// What was tried: `open`, `read`, `copy`, `map`, `write`.
         action: &'static str,
         /// Path of the file.
         path: String,
@@ -38,6 +42,14 @@ pub enum StorageError {
         path: String,
         /// What is wrong.
         reason: String,
+    },
+    /// Somebody wrote into the file while it was read.
+    #[error(
+        "{path} changed while it was read: whoever writes it should write another file and rename it into place; load it again"
+    )]
+    Changed {
+        /// Path of the file.
+        path: String,
     },
     /// The contents are not what was written.
     #[error("{path} is damaged: its contents have SHA-256 {actual}, written was {expected}; fetch or fit it again")]

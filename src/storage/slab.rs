@@ -1,4 +1,4 @@
-//! A slice that is either owned or lies in a memory-mapped file.
+//! A slice that is either owned or lies in the bytes of a file.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -30,7 +30,7 @@ impl Element for f32 {
     const DTYPE: Dtype = Dtype::F32;
 }
 
-/// A read-only slice of numbers, after fitting in memory, after opening a file in the mapped file itself.
+/// A read-only slice of numbers: after fitting one of its own, out of a file the place in the file's bytes.
 #[derive(Clone)]
 pub struct Slab<T>(Source<T>);
 
@@ -41,7 +41,7 @@ enum Source<T> {
 }
 
 impl<T: Element> Slab<T> {
-    /// A slice of a mapped file; `None` when `bytes` lies outside of it or is not aligned for `T`.
+    /// A slice of a file's bytes; `None` when `bytes` lies outside of it or is not aligned for `T`.
     pub(super) fn mapped(file: &Arc<Mmap>, bytes: Range<usize>) -> Option<Self> {
         bytemuck::try_cast_slice::<u8, T>(file.get(bytes.clone())?).ok()?;
         Some(Self(Source::Mapped { file: Arc::clone(file), bytes, element: PhantomData }))
@@ -54,7 +54,7 @@ impl<T: Element> Slab<T> {
         });
     }
 
-    /// Whether the numbers lie in a mapped file.
+    /// Whether the numbers lie in the bytes of a file, mapped or loaded, and not in a copy.
     #[must_use]
     pub fn is_mapped(&self) -> bool {
         matches!(self.0, Source::Mapped { .. })

@@ -1,15 +1,19 @@
 //! Live view and recordings in rerun: camera image, regions, p-values over time, verdict and feature maps.
 //!
 //! The only place that touches rerun, whose SDK blocks when nobody reads: it runs on its own thread behind a bounded
-//! queue that drops the oldest frame. Without the feature `viewer`, [`Viewer::start`] says that it is not built in.
+//! queue that drops the oldest frame. Every second that thread asks whether what it handed over has arrived: only then a frame
+//! counts as shown, and [`Viewer::failure`] says why others do not. Without the feature `viewer`, [`Viewer::start`] says that it is not built in.
 
 mod colormap;
 mod feature_map;
 mod frame;
+mod health;
 #[cfg(feature = "viewer")]
 mod layout;
 #[cfg(feature = "viewer")]
 mod recorder;
+#[cfg(feature = "viewer")]
+mod recording;
 #[cfg(feature = "viewer")]
 mod sink;
 mod text;
@@ -25,7 +29,7 @@ use std::path::PathBuf;
 /// Where the view goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ViewerTarget {
-    /// To an `.rrd` file.
+    /// To an `.rrd` file; where one of that name exists it is kept, and the new one gets a number.
     Save(PathBuf),
     /// To every viewer that connects to this address and port.
     Serve(String, u16),
@@ -60,7 +64,7 @@ pub enum ViewerError {
         known: Vec<String>,
     },
     /// Not an address.
-    #[error("{address}:{port} is not an address and port to serve on: {reason}")]
+    #[error("{address}:{port} is not an address and port for the live view: {reason}")]
     Address {
         /// Address that was asked for.
         address: String,
@@ -77,6 +81,9 @@ pub enum ViewerError {
         /// Cause.
         reason: String,
     },
+    /// Nobody is there who would show something.
+    #[error("{0}; start one with `rerun`, or set viewer to off")]
+    Absent(String),
     /// rerun refuses.
     #[error("rerun: {0}")]
     Rerun(String),
@@ -86,6 +93,13 @@ pub enum ViewerError {
     /// Compiled without the feature `viewer`.
     #[error("this binary was built without the feature `viewer`")]
     NotBuilt,
+}
+
+#[cfg(feature = "viewer")]
+impl ViewerError {
+    fn file(path: &std::path::Path, reason: &dyn std::fmt::Display) -> Self {
+        Self::File { path: path.display().to_string(), reason: reason.to_string() }
+    }
 }
 
 impl std::fmt::Display for ViewerTarget {

@@ -1,18 +1,16 @@
 //! Turns frames into rerun entities. Runs on the viewer thread only.
 
 use std::io::Cursor;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
 use image::RgbImage;
 use image::codecs::jpeg::JpegEncoder;
-use rerun::sink::{GrpcSink, GrpcSinkConnectionState, LogSink};
-use rerun::{AsComponents, Boxes2D, Clear, Color, EncodedImage, Image, RecordingStream, Scalars, SeriesLines};
+use rerun::{AsComponents, Boxes2D, Clear, Color, EncodedImage, Image, Scalars, SeriesLines};
 use rerun::{TextDocument, TextLog, TextLogLevel};
 
 use super::layout::{ROS_TIME, blueprint, path};
-use super::{ViewFrame, ViewPicture, ViewRegion, ViewerError, ViewerOptions, ViewerTarget, feature_map, sink, text};
+use super::sink::{Link, Looked};
+use super::thread::{Check, Screen};
+use super::{ViewFrame, ViewPicture, ViewRegion, ViewerError, ViewerOptions, ViewerTarget, feature_map, text};
 use crate::detector::{DetectorKind, Family};
 use crate::monitor::{FUSED, Verdict};
 
@@ -25,23 +23,15 @@ const JPEG_QUALITY: u8 = 85;
 /// Smallest p-value that the evidence curve tells from others.
 const SMALLEST_P: f32 = 1e-6;
 
-/// How long the end of a recording may take.
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// How often a lost connection is looked for.
-const CONNECTION_PERIOD: Duration = Duration::from_secs(2);
-
 /// Width of the rectangles in points of the screen.
 const LINE_POINTS: f32 = 1.5;
 
 /// Writes frames to one target.
 pub(super) struct Recorder {
     options: ViewerOptions,
-    stream: RecordingStream,
+    link: Link,
     frame: i64,
     last_verdict: Option<Verdict>,
-    lost: Arc<AtomicBool>,
-    looked: Instant,
 }
 
 impl Recorder {
@@ -50,18 +40,24 @@ impl Recorder {
     /// # Errors
     /// [`ViewerError`] when the target cannot be opened.
     pub(super) fn open(options: ViewerOptions) -> Result<Self, ViewerError> {
-        let stream = sink::open(&options.target, blueprint(&options))?;
-        let recorder =
-            Self { options, stream, frame: 0, last_verdict: None, lost: Arc::default(), looked: Instant::now() };
+        let of_layout = options.clone();
+        let link = Link::open(&options.target, move || blueprint(&of_layout))?;
+        let recorder = Self { options, link, frame: 0, last_verdict: None };
         recorder.describe_curves();
         Ok(recorder)
     }
 
-    /// Shows one frame.
-    pub(super) fn show(&mut self, frame: ViewFrame) {
-        self.reconnect();
-        self.stream.set_timestamp_nanos_since_epoch(ROS_TIME, frame.stamp_nanos);
-        self.stream.set_time_sequence(FRAME, self.frame);
+    /// Where the view goes; for a recording the file that is written.
+    pub(super) fn target(&self) -> &ViewerTarget {
+        self.link.target()
+    }
+}
+
+impl Screen for Recorder {
+    fn show(&mut self, frame: ViewFrame) -> bool {
+        let Some(stream) = self.link.stream() else { return false };
+        stream.set_timestamp_nanos_since_epoch(ROS_TIME, frame.stamp_nanos);
+        stream.set_time_sequence(FRAME, self.frame);
         self.frame += 1;
         self.curves(&frame);
         self.event(&frame);
@@ -71,32 +67,40 @@ impl Recorder {
             self.log(path::VERDICT, &TextDocument::from_markdown(text::verdict_text(&frame)));
             self.image(frame.picture);
         }
+        true
     }
 
-    /// Writes out what rerun still holds.
-    pub(super) fn flush(&self) {
-        if let Err(error) = self.stream.flush_with_timeout(FLUSH_TIMEOUT) {
-            tracing::debug!("the viewer did not get everything: {error}");
+    fn check(&mut self) -> Check {
+        match self.link.look() {
+            Err(reason) => return Check::Lost(reason),
+            Ok(Looked::Waiting) => return Check::Unknown,
+            Ok(Looked::Same) => {}
+            Ok(Looked::New) => {
+                self.describe_curves();
+                self.last_verdict = None;
+            }
         }
-        if matches!(self.options.target, ViewerTarget::Save(_)) {
-            self.stream.finalize_deferred_sinks();
-        }
+        self.link.flush().map_or_else(Check::Lost, |()| Check::Arrived)
     }
+}
 
+impl Recorder {
     fn log(&self, entity: &str, components: &impl AsComponents) {
-        if let Err(error) = self.stream.log(entity, components) {
+        let Some(stream) = self.link.stream() else { return };
+        if let Err(error) = stream.log(entity, components) {
             tracing::debug!("cannot show {entity}: {error}");
         }
     }
 
-    /// Names, colours and widths of the curves; logged once.
+    /// Names, colours and widths of the curves; logged once per stream.
     fn describe_curves(&self) {
+        let Some(stream) = self.link.stream() else { return };
         let curves = [FUSED_CURVE, ALARM_CURVE, SUSPECT_CURVE];
         let detectors = self.options.detectors.iter().map(|name| (name.as_str(), curve_color(name), 1.0));
         for (name, color, width) in curves.into_iter().chain(detectors) {
             let line = SeriesLines::new().with_names([name]).with_colors([color]).with_widths([width]);
             for parent in [path::P_VALUES, path::EVIDENCE] {
-                if let Err(error) = self.stream.log_static(format!("{parent}/{name}"), &line) {
+                if let Err(error) = stream.log_static(format!("{parent}/{name}"), &line) {
                     tracing::debug!("cannot describe the curve {name}: {error}");
                 }
             }
@@ -174,29 +178,6 @@ impl Recorder {
             self.log(path::IMAGE, &EncodedImage::new(bytes).with_media_type(rerun::MediaType::JPEG));
         }
     }
-
-    /// rerun never connects again once a viewer has gone; a fresh stream does.
-    fn reconnect(&mut self) {
-        if !matches!(self.options.target, ViewerTarget::Connect(..)) || self.looked.elapsed() < CONNECTION_PERIOD {
-            return;
-        }
-        self.looked = Instant::now();
-        if self.lost.swap(false, Ordering::Relaxed) {
-            match sink::open(&self.options.target, blueprint(&self.options)) {
-                Ok(stream) => self.stream = stream,
-                Err(error) => tracing::debug!("cannot connect to the viewer again: {error}"),
-            }
-            self.describe_curves();
-        }
-        let lost = Arc::clone(&self.lost);
-        self.stream.inspect_sink(move |sink| lost.store(is_disconnected(sink), Ordering::Relaxed));
-    }
-}
-
-fn is_disconnected(sink: &dyn LogSink) -> bool {
-    let sink: &dyn std::any::Any = sink;
-    sink.downcast_ref::<GrpcSink>()
-        .is_some_and(|sink| matches!(sink.status(), GrpcSinkConnectionState::Disconnected(_)))
 }
 
 /// Violet, to be seen on a dark and on a light background.

@@ -72,6 +72,14 @@ fn a_wrong_or_damaged_monitor_is_refused() {
     let other = world.fail("classify --model other --monitor signs.monitor --device cpu test/red/0.png");
     assert!(other.contains("was fitted for the model with SHA-256"), "{other}");
 
+    let manifest = fs::read_to_string(world.path("model/model.json")).unwrap();
+    fs::write(world.path("model/model.json"), manifest.replace("\"region_margin\":0.0", "\"region_margin\":0.25"))
+        .unwrap();
+    let changed = world.fail(&format!("classify {MODEL} test/red/0.png"));
+    assert!(changed.contains("model.json says input.region_margin 0.25, the monitor was fitted with 0:"), "{changed}");
+    assert_eq!(world.fail(&format!("evaluate {MODEL} --in-distribution test")), changed);
+    fs::write(world.path("model/model.json"), manifest).unwrap();
+
     let mut bytes = fs::read(world.path("signs.monitor")).unwrap();
     let last = bytes.len() - 1;
     bytes[last] ^= 1;

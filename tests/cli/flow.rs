@@ -25,6 +25,20 @@ fn from_images_to_figures() {
     assert_eq!(inspected["training"]["correct"], 144);
     assert_eq!(inspected["calibration"]["images"], 36);
     assert_eq!(inspected["model"]["classes"][2], "blue");
+    assert_eq!(inspected["model"]["input"]["region_margin"], 0.0);
+    let smallest = inspected["smallest_p_value"].as_f64().unwrap();
+    assert!((smallest - 1.0 / 37.0).abs() < 1e-6, "{inspected}");
+    let (id, digest) = (inspected["id"].as_str().unwrap(), inspected["sha256"].as_str().unwrap());
+    assert!(id.len() == 12 && digest.starts_with(id), "{inspected}");
+    let words = world.succeed("inspect signs.monitor").stdout;
+    for text in [
+        &format!("\nid          {id}\n"),
+        "never below 2.70e-2",
+        "  input.width        8\n",
+        "  decoy_class        none\n",
+    ] {
+        assert!(words.contains(text), "{text}: {words}");
+    }
 
     let evaluation = world.succeed(&format!("evaluate {MODEL} --in-distribution test --ood grey=ood --json -"));
     let figures = json(&evaluation.stdout);

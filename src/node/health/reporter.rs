@@ -372,7 +372,7 @@ pub fn subscriptions(settings: &CameraSettings, names: &Names) -> Vec<Subscripti
 }
 
 fn viewer_health(viewer: &Viewer) -> ViewerHealth {
-    let counts = viewer.counts();
+    let (counts, failure) = (viewer.counts(), viewer.failure());
     let target = viewer.target().to_string();
-    ViewerHealth { target, shown: counts.shown, dropped: counts.dropped, failed: 0, failure: None }
+    ViewerHealth { target, shown: counts.shown, dropped: counts.dropped, failed: counts.failed, failure }
 }

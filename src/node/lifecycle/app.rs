@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use futures::executor::LocalPool;
 
 use super::managed::Managed;
+use super::memory;
 use super::signals;
 use crate::node::health::reporter::Reporter;
 use crate::node::health::transport;
@@ -48,6 +49,7 @@ pub fn main() -> ExitCode {
 fn run(arguments: &[String]) -> anyhow::Result<()> {
     // Before anything else: it may set variables of the environment, which only a single thread may do.
     let transport = transport::prepare();
+    memory::keep_freed();
     logging::forward_to_ros(NODE_NAME);
     let context = create_context()?;
     let mut node = r2r::Node::create(context, NODE_NAME, "").context("cannot create the node")?;

@@ -153,9 +153,9 @@ fn prepare(settings: &Settings) -> anyhow::Result<(Loaded, Pipeline)> {
         classes: pipeline.classifier().manifest().classes.clone(),
         model: settings.text("model").to_owned(),
         monitor: settings.path("monitor").map(|path| path.display().to_string()),
-        monitor_id: String::new(),
+        monitor_id: pipeline.monitor().map(|monitor| monitor.id().to_owned()).unwrap_or_default(),
         smallest_p_value: pipeline.monitor().map(Monitor::smallest_p_value),
-        notes: pipeline.monitor().map_or_else(Vec::new, |monitor| monitor.metadata().notes.clone()),
+        notes: pipeline.monitor().map_or_else(Vec::new, Monitor::notes),
     };
     for note in &facts.notes {
         tracing::info!("monitor: {note}");

@@ -4,5 +4,6 @@ pub mod app;
 pub mod engine;
 pub mod machine;
 pub mod managed;
+pub mod memory;
 pub mod server;
 pub mod signals;

@@ -337,7 +337,12 @@ pub const PARAMETERS: &[Parameter] = &[
         choice("off", &["off", "save", "serve", "connect"]),
         "Live view in rerun: save to a file, serve to viewers, or connect to a running viewer.",
     ),
-    row("viewer_path", When::Configure, text("monitor.rrd"), "File of viewer:=save; an older one is replaced."),
+    row(
+        "viewer_path",
+        When::Configure,
+        text("monitor.rrd"),
+        "File of viewer:=save, in a folder that exists; an older one is kept, the new one is then called monitor-1.rrd and so on.",
+    ),
     row(
         "viewer_address",
         When::Configure,
