@@ -335,9 +335,9 @@ impl Sink for Publishing {
         self.outputs.publish(camera, answer);
     }
 
-    fn show(&mut self, _camera: usize, judged: Judged) {
+    fn show(&mut self, camera: usize, judged: Judged) {
         if let Some(view) = &mut self.view {
-            view.show(judged);
+            view.show(camera, judged);
         }
     }
 }
