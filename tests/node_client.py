@@ -96,7 +96,13 @@ class NodeProcess:
             self.kill()
 
     def kill(self):
-        if self.process.poll() is None:
+        """Ends the process if it still runs; by force only where it must be, which leaves its shared memory behind."""
+        if self.process.poll() is not None:
+            return
+        self.process.send_signal(signal.SIGINT)
+        try:
+            self.wait()
+        except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
 

@@ -156,7 +156,7 @@ class View(unittest.TestCase):
         recording = path.read_bytes()
         for camera in CAMERAS:
             for entity in ("camera/image", "evidence/fused", "layers/stage1", "verdict"):
-                self.assertIn(f"{camera}/{entity}".encode(), recording)
+                self.assertTrue(f"{camera}/{entity}".encode() in recording, f"{camera}/{entity}")
 
 
 if __name__ == "__main__":

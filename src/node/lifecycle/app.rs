@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use futures::executor::LocalPool;
 
+use super::engine;
 use super::managed::Managed;
 use super::memory;
 use super::signals;
@@ -37,13 +38,15 @@ pub fn main() -> ExitCode {
     if asked.list_topics {
         return lookup::print_topics();
     }
-    match run(&arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!("{error:#}");
-            ExitCode::FAILURE
-        }
+    let ended = run(&arguments);
+    if let Err(error) = &ended {
+        tracing::error!("{error:#}");
     }
+    let code = u8::from(ended.is_err());
+    if engine::is_any_at_work() {
+        signals::leave(code);
+    }
+    ExitCode::from(code)
 }
 
 fn run(arguments: &[String]) -> anyhow::Result<()> {

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -57,6 +58,18 @@ pub struct Facts {
     pub notes: Vec<String>,
 }
 
+/// Inference threads of this process that have not ended: one that hangs is given up, but it cannot be stopped.
+static AT_WORK: AtomicUsize = AtomicUsize::new(0);
+
+/// Counts an inference thread for as long as it lives.
+struct AtWork;
+
+/// Whether an inference thread has not ended.
+#[must_use]
+pub fn is_any_at_work() -> bool {
+    AT_WORK.load(Ordering::Relaxed) > 0
+}
+
 /// Model and monitor on their way into memory. The thread that loads them is the one that will judge: libtorch prepares
 /// itself per thread.
 pub struct Loading {
@@ -101,6 +114,19 @@ pub struct Line {
     subscriptions: Option<Subscriptions>,
 }
 
+impl AtWork {
+    fn begin() -> Self {
+        AT_WORK.fetch_add(1, Ordering::Relaxed);
+        Self
+    }
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        AT_WORK.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Loading {
     /// Begins to load what `settings` name.
     ///
@@ -110,7 +136,11 @@ impl Loading {
         let (send_loaded, loaded) = sync_channel(1);
         let (begin, wait_for_begin) = sync_channel(1);
         let of_thread = settings.clone();
-        let work = move || infer(&of_thread, &send_loaded, &wait_for_begin);
+        let at_work = AtWork::begin();
+        let work = move || {
+            infer(&of_thread, &send_loaded, &wait_for_begin);
+            drop(at_work);
+        };
         let thread = std::thread::Builder::new().name("inference".into()).spawn(work)?;
         Ok(Self { settings, thread, loaded, begin })
     }
