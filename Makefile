@@ -12,10 +12,10 @@ env := source tools/env.sh
 # ROS tests talk to nobody else on this machine or network.
 ros_env := export ROS_DOMAIN_ID=$$((RANDOM % 100 + 1)) ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST
 
-.PHONY: help setup build demo performance test lint test-core test-rust test-python clean distclean
+.PHONY: help setup build demo performance test lint test-core test-rust test-python test-vision-msgs clean distclean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 18
 
 setup: ## get ROS 2, libtorch and the messages in place
 	@tools/setup
@@ -44,6 +44,9 @@ test-rust: setup ## Rust tests with ROS 2 and viewer
 
 test-python: build ## set-up, launch files, running node, demo, colcon build
 	$(env); $(ros_env); python -m unittest discover --start-directory tests --pattern 'test_*.py' --verbose
+
+test-vision-msgs: setup ## node built against vision_msgs; minutes, so not part of `make test`
+	$(ros_env); tests/vision_msgs/run
 
 clean: ## remove what was built in this checkout
 	rm -rf target build install log

@@ -6,6 +6,7 @@
 What is given on the command line wins over params_file. An argument that is not given leaves params_file alone.
 """
 
+import os
 import pathlib
 
 import yaml
@@ -48,6 +49,10 @@ NOT_GIVEN = {
     "monitor": "as in params_file; with the shipped model, if named nowhere: the one shipped with it.",
     "cameras": "as in params_file. Separated by commas.",
 }
+
+# Three processes with the segments of params/fastdds.xml, each of which takes a little more than its size; a container of
+# Docker has 64 MB.
+ROOMY_BYTES = 3 * 134_217_728 * 105 // 100
 
 
 def generate_launch_description():
@@ -141,4 +146,14 @@ def typed(name, value):
 def transport_profile(share):
     """Without it Fast DDS loses most large images. A profile in the environment is the user's choice and stays."""
     name = "FASTRTPS_DEFAULT_PROFILES_FILE"
-    return {name: EnvironmentVariable(name, default_value=str(share / "params/fastdds.xml"))}
+    profile = "fastdds.xml" if shared_memory_bytes() >= ROOMY_BYTES else "fastdds_small.xml"
+    return {name: EnvironmentVariable(name, default_value=str(share / "params" / profile))}
+
+
+def shared_memory_bytes():
+    """Size of what the segments of the transport lie in."""
+    try:
+        found = os.statvfs("/dev/shm")
+    except OSError:
+        return 0
+    return found.f_blocks * found.f_frsize

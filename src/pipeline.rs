@@ -2,6 +2,7 @@
 //! evaluated is what drives.
 
 use std::fmt;
+use std::ops::AddAssign;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -129,6 +130,17 @@ pub struct PipelineOutput {
     /// Activations of the first forward pass that a region of the image went through, for looking at; regions of other
     /// images may be among them. `None` when nothing was classified.
     pub activations: Option<Arc<Activations>>,
+    /// Time of the passes that regions of the image went through; `None` when there was none.
+    pub timings: Option<Timings>,
+}
+
+/// Where the time of passes through the network went, those of other images in them included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Timings {
+    /// Cutting out, resizing and the network.
+    pub network: Duration,
+    /// The detectors.
+    pub monitor: Duration,
 }
 
 impl Deadline {
@@ -142,6 +154,13 @@ impl Deadline {
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.start.elapsed() >= self.limit
+    }
+}
+
+impl AddAssign for Timings {
+    fn add_assign(&mut self, more: Self) {
+        self.network += more.network;
+        self.monitor += more.monitor;
     }
 }
 
@@ -219,9 +238,10 @@ impl Pipeline {
                 places.for_each(|place| place.result(&mut outputs).outcome = Err(reason.clone()));
                 break;
             }
+            let begun = Instant::now();
             let batch = self.cut_batch(jobs, &mut places, &mut outputs);
             if !batch.is_empty() {
-                self.judge_batch(&batch, levels, top_k, &mut outputs);
+                self.judge_batch(begun, &batch, levels, top_k, &mut outputs);
             }
         }
         outputs
@@ -257,12 +277,15 @@ impl Pipeline {
 
     fn judge_batch(
         &self,
+        begun: Instant,
         batch: &[(Place, Array3<f32>)],
         levels: &Levels,
         top_k: usize,
         outputs: &mut [PipelineOutput],
     ) {
-        match self.forward(batch) {
+        let passed = self.forward(batch);
+        let network = begun.elapsed();
+        match passed {
             Ok(activations) => {
                 let activations = Arc::new(activations);
                 for (row, (place, _)) in batch.iter().enumerate() {
@@ -278,6 +301,11 @@ impl Pipeline {
                 (result.judged, result.outcome) = (None, Err(reason.clone()));
             }),
         }
+        let timings = Timings { network, monitor: begun.elapsed().saturating_sub(network) };
+        let mut jobs: Vec<usize> = batch.iter().map(|(place, _)| place.job).collect();
+        jobs.sort_unstable();
+        jobs.dedup();
+        jobs.into_iter().for_each(|job| *outputs[job].timings.get_or_insert_default() += timings);
     }
 
     fn forward(&self, batch: &[(Place, Array3<f32>)]) -> Result<Activations, String> {
@@ -327,7 +355,7 @@ fn in_turns(jobs: &[Job<'_>]) -> impl Iterator<Item = Place> {
 /// Results to be filled in.
 fn waiting(job: &Job<'_>) -> PipelineOutput {
     let result = |&region: &Region| RegionResult { region, judged: None, outcome: Err(String::new()), row: None };
-    PipelineOutput { results: job.regions.iter().map(result).collect(), activations: None }
+    PipelineOutput { results: job.regions.iter().map(result).collect(), activations: None, timings: None }
 }
 
 fn best_classes(features: &Features, count: usize) -> Vec<Hypothesis> {

@@ -13,6 +13,8 @@ import numpy
 import rclpy
 from activation_monitor.msg import ClassificationArray, OodConfidenceArray, Region, RegionArray
 from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParameters
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CompressedImage, Image, RegionOfInterest
 
@@ -20,6 +22,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 RELEASE = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
 MODEL = ROOT / "models/traffic_signs"
 MONITOR = MODEL / "traffic_signs.monitor"
+FRAME = "camera_optical"
 START_SECS = 40.0
 END_SECS = 12.0
 
@@ -59,15 +62,21 @@ def region(name, x, y, width, height):
 class NodeProcess:
     """monitor_node with parameters; its output lies in a file. `options` are those of subprocess.Popen."""
 
-    def __init__(self, *, model=MODEL, monitor=MONITOR, arguments=(), options=None, **parameters):
+    def __init__(self, *, model=MODEL, monitor=MONITOR, arguments=(), environment=None, options=None, **parameters):
+        """`environment` are variables to set, or with None to unset."""
         parameters = {"model": model, "monitor": monitor, "image_topic": "/camera", **parameters}
-        command = [str(RELEASE / "monitor_node"), "--ros-args"]
+        command = [str(self.executable()), "--ros-args"]
         for name, value in parameters.items():
             value = str(value).lower() if isinstance(value, bool) else value
             command += ["-p", f"{name}:={value if value != '' else chr(34) * 2}"]
         self._log = tempfile.TemporaryFile(mode="w+")
-        options = {"cwd": ROOT, **(options or {})}
+        variables = {name: value for name, value in (os.environ | (environment or {})).items() if value is not None}
+        options = {"cwd": ROOT, "env": variables, **(options or {})}
         self.process = subprocess.Popen([*command, *arguments], stdout=self._log, stderr=subprocess.STDOUT, **options)
+
+    @staticmethod
+    def executable():
+        return RELEASE / "monitor_node"
 
     def log(self):
         self._log.seek(0)
@@ -87,7 +96,13 @@ class NodeProcess:
             self.kill()
 
     def kill(self):
-        if self.process.poll() is None:
+        """Ends the process if it still runs; by force only where it must be, which leaves its shared memory behind."""
+        if self.process.poll() is not None:
+            return
+        self.process.send_signal(signal.SIGINT)
+        try:
+            self.wait()
+        except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
 
@@ -128,8 +143,41 @@ class Client:
         return None if status is None else {pair.key: pair.value for pair in status.values}[key]
 
     def count(self, key):
-        """A counter of the camera; 0 before the first status."""
-        return int(self.value("camera", key) or 0)
+        """A counter of whatever status has it; 0 before the first status."""
+        values = (pair for status in self.statuses.values() for pair in status.values)
+        return int(next((pair.value for pair in values if pair.key == key), 0) or 0)
+
+    def counted(self, key, least, timeout_secs=10.0):
+        """Waits until a counter of the camera is at least that."""
+        self.spin_until(lambda: self.count(key) >= least, timeout_secs, f"{key} of {least}")
+
+    def all_accounted_for(self, received):
+        """Waits until that many images have come, and each is judged or dropped."""
+
+        def accounted():
+            now, judged, dropped = map(self.count, ("received", "judged", "dropped"))
+            return now >= received and now == judged + dropped
+
+        self.spin_until(accounted, what="received = judged + dropped")
+
+    def set_parameters(self, **values):
+        """Sets parameters of the node; fails when one is refused."""
+        kinds = {bool: "bool", int: "integer", float: "double", str: "string"}
+
+        def parameter(name, value):
+            kind = kinds[type(value)]
+            kind_number = getattr(ParameterType, f"PARAMETER_{kind.upper()}")
+            return Parameter(name=name, value=ParameterValue(**{"type": kind_number, f"{kind}_value": value}))
+
+        request = SetParameters.Request(parameters=[parameter(name, value) for name, value in values.items()])
+        client = self.node.create_client(SetParameters, "/monitor/set_parameters")
+        self.spin_until(client.service_is_ready, what="the parameter service")
+        future = client.call_async(request)
+        self.spin_until(future.done, what="the parameters")
+        self.node.destroy_client(client)
+        refused = [result.reason for result in future.result().results if not result.successful]
+        if refused:
+            raise AssertionError(f"{values} refused: {refused}")
 
     def spin_until(self, condition, timeout_secs=10.0, what="the condition"):
         deadline = time.monotonic() + timeout_secs
@@ -178,13 +226,18 @@ class Client:
         """Publishes an image (and its regions) and returns its stamp."""
         stamp = stamp or self.next_stamp()
         message.header.stamp.sec, message.header.stamp.nanosec = stamp
-        message.header.frame_id = "camera_optical"
+        message.header.frame_id = FRAME
         self.images.publish(message)
         if regions is not None:
-            array = RegionArray(regions=regions)
-            array.header = message.header
-            self.regions.publish(array)
+            self.send_regions(regions, stamp)
         return stamp
+
+    def send_regions(self, regions, stamp, frame_id=None):
+        """Publishes regions for the image of that stamp."""
+        array = RegionArray(regions=regions)
+        array.header.stamp.sec, array.header.stamp.nanosec = stamp
+        array.header.frame_id = FRAME if frame_id is None else frame_id
+        self.regions.publish(array)
 
     def ask(self, message, regions=None, stamp=None):
         """Publishes an image and waits for both answers."""

@@ -110,6 +110,11 @@ fn several_images_are_judged_together_as_they_are_alone() {
     let shown = outputs[0].results.iter().filter(|result| result.row.is_some()).count();
     assert_eq!((shown, outputs[0].activations.as_ref().unwrap().len()), (62, 64));
     assert!(outputs[2].activations.is_none());
+    let [Some(both), Some(first), None] = [0, 1, 2].map(|image: usize| outputs[image].timings) else {
+        panic!("timings")
+    };
+    assert!(both.network > first.network && both.monitor > first.monitor, "two batches and one: {both:?}, {first:?}");
+    assert!(!first.network.is_zero() && !first.monitor.is_zero());
     assert!(pipeline.judge(&[], &Levels::default(), 1, None).is_empty());
 }
 
@@ -125,6 +130,7 @@ fn what_comes_after_the_deadline_is_not_judged() {
     let over = judge(&[Region::WHOLE], Deadline::after(Instant::now(), Duration::ZERO));
     assert_eq!(over.results[0].outcome, Err("not judged: the deadline of 0 s was over".into()));
     assert_eq!((over.results[0].judged, over.results[0].row, over.activations), (None, None, None));
+    assert_eq!(over.timings, None);
 
     let in_time = judge(&[Region::WHOLE], Deadline::after(Instant::now(), Duration::from_secs(600)));
     assert_eq!(in_time.results[0].outcome.as_ref().unwrap().top_k[0].class, 14);

@@ -1,5 +1,7 @@
 """One node with several cameras, seen from outside."""
 
+import pathlib
+import tempfile
 import time
 import unittest
 
@@ -135,6 +137,26 @@ class SeveralCameras(unittest.TestCase):
         self.cameras.spin_until(lambda: 400 in self.cameras.judged["right"] and 400 in self.cameras.judged["left"])
         self.assertEqual(self.cameras.judged["right"][400].results[0].verdict, 0)
         self.assertNotEqual(self.cameras.judged["left"][400].results[0].verdict, 0)
+
+
+class View(unittest.TestCase):
+    def test_every_camera_has_entities_of_its_own(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        path = pathlib.Path(folder.name) / "cameras.rrd"
+        names = f"[{', '.join(CAMERAS)}]"
+        process = NodeProcess(cameras=names, image_topic="image", viewer="save", viewer_path=path)
+        self.addCleanup(process.kill)
+        cameras = Cameras()
+        self.addCleanup(cameras.node.destroy_node)
+        cameras.wait_for(process)
+        shown = lambda: int(cameras.statuses.get("/monitor: viewer", {}).get("viewer_shown", 0))
+        cameras.spin_until(lambda: shown() >= len(CAMERAS), what="a frame of every camera")
+        self.assertEqual(process.end(), 0, process.log())
+        recording = path.read_bytes()
+        for camera in CAMERAS:
+            for entity in ("camera/image", "evidence/fused", "layers/stage1", "verdict"):
+                self.assertTrue(f"{camera}/{entity}".encode() in recording, f"{camera}/{entity}")
 
 
 if __name__ == "__main__":

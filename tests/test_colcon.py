@@ -85,7 +85,8 @@ class Installed(unittest.TestCase):
         needed = [f"{model}/model.pt", f"{model}/model.json", f"{model}/traffic_signs.monitor"]
         needed += [f"launch/{name}.launch.py" for name in ("monitor", "cameras", "lifecycle")]
         needed += [f"launch/monitor.launch.{kind}" for kind in ("xml", "yaml")]
-        for name in ["params/monitor.yaml", "params/cameras.yaml", "params/fastdds.xml", *needed]:
+        needed += [f"params/{name}.xml" for name in ("fastdds", "fastdds_small")]
+        for name in ["params/monitor.yaml", "params/cameras.yaml", *needed]:
             self.assertTrue((self.share / name).is_file(), f"{name} is missing")
 
     def test_messages_in_share(self):

@@ -303,10 +303,14 @@ class Model(unittest.TestCase):
 
 
 class Transport(unittest.TestCase):
-    def test_large_images_get_the_shipped_profile(self):
-        _, environment = start_node()
-        self.assertEqual(environment, {PROFILE: str(SHARE / "params/fastdds.xml")})
-        self.assertTrue((ROOT / "params/fastdds.xml").exists())
+    def test_large_images_get_the_shipped_profile_that_fits_into_shared_memory(self):
+        for mib, name in ((8192, "fastdds.xml"), (512, "fastdds.xml"), (64, "fastdds_small.xml"), (None, "fastdds_small.xml")):
+            with self.subTest(mib):
+                found = types.SimpleNamespace(f_blocks=256 * (mib or 0), f_frsize=4096)
+                with mock.patch("os.statvfs", return_value=found, side_effect=None if mib else FileNotFoundError):
+                    _, environment = start_node()
+                self.assertEqual(environment, {PROFILE: str(SHARE / "params" / name)})
+                self.assertTrue((ROOT / "params" / name).exists())
 
     def test_a_profile_of_the_user_stays(self):
         _, environment = start_node(environment={PROFILE: "mine.xml"})
@@ -516,7 +520,8 @@ class RealLaunch(unittest.TestCase):
                 }
                 sections["ros__parameters"]["cameras"] = list(sections["ros__parameters"]["cameras"])
                 self.assertEqual(sections["ros__parameters"], expected)
-                self.assertEqual(profile, str(self.share / "params/fastdds.xml"))
+                names = [str(self.share / "params" / name) for name in ("fastdds.xml", "fastdds_small.xml")]
+                self.assertIn(profile, names, "depends on the shared memory of this machine")
 
     def test_without_arguments(self):
         for file in ("monitor.launch.py", "monitor.launch.xml", "monitor.launch.yaml"):

@@ -9,6 +9,8 @@ use crate::monitor::Verdict;
 /// One image with its results, on its way to the viewer thread.
 #[derive(Debug, Clone)]
 pub struct ViewFrame {
+    /// Name of the camera, one of [`super::ViewerOptions::cameras`]; `None` where there is only one.
+    pub camera: Option<String>,
     /// Stamp of the image in nanoseconds.
     pub stamp_nanos: i64,
     /// One entry per judged region.
@@ -107,7 +109,7 @@ pub(super) mod tests {
     }
 
     pub(crate) fn frame(regions: Vec<ViewRegion>) -> ViewFrame {
-        ViewFrame { stamp_nanos: 1_000, regions, suspect_level: 0.05, alarm_level: 0.01, picture: None }
+        ViewFrame { camera: None, stamp_nanos: 1_000, regions, suspect_level: 0.05, alarm_level: 0.01, picture: None }
     }
 
     #[test]

@@ -26,23 +26,24 @@ pub(super) mod path {
     pub const EVIDENCE: &str = "evidence";
     /// Feature maps, one entity per layer below it.
     pub const LAYERS: &str = "layers";
+
+    /// The path of a camera's entity; `None` for the only camera.
+    pub fn of(camera: Option<&str>, entity: &str) -> String {
+        camera.map_or_else(|| entity.to_owned(), |camera| format!("{camera}/{entity}"))
+    }
 }
 
 /// Timeline of the image stamps.
 pub(super) const ROS_TIME: &str = "ros_time";
 
-/// The layout for these options.
+/// The layout for these options: one page per camera.
 pub(super) fn blueprint(options: &ViewerOptions) -> Blueprint {
-    let left = Vertical::new([camera(), curves()]).with_row_shares([3.0, 2.0]);
-    let mut right = vec![words()];
-    let mut shares = vec![2.0];
-    for &layer in &options.shown {
-        let name = &options.layers[layer];
-        right.push(Spatial2DView::new(name.clone()).with_origin(format!("{}/{name}", path::LAYERS)).into());
-        shares.push(3.0);
-    }
-    let right = Vertical::new(right).with_row_shares(shares);
-    Blueprint::new(Horizontal::new([left.into(), right.into()]).with_column_shares([3.0, 2.0]))
+    let page = |camera: &String| ContainerLike::from(page(options, Some(camera)).with_name(camera));
+    let root = match &options.cameras[..] {
+        [] => self::page(options, None).into(),
+        cameras => ContainerLike::from(Tabs::new(cameras.iter().map(page))),
+    };
+    Blueprint::new(root)
         .with_auto_views(false)
         .with_auto_layout(false)
         .with_blueprint_panel(BlueprintPanel::from_state(PanelState::Collapsed))
@@ -50,21 +51,33 @@ pub(super) fn blueprint(options: &ViewerOptions) -> Blueprint {
         .with_time_panel(TimePanel::new().with_state(PanelState::Collapsed).with_timeline(ROS_TIME))
 }
 
-fn camera() -> ContainerLike {
-    Spatial2DView::new("camera").with_origin(path::IMAGE).into()
+/// What is known of one camera.
+fn page(options: &ViewerOptions, camera: Option<&str>) -> Horizontal {
+    let image = Spatial2DView::new("camera").with_origin(path::of(camera, path::IMAGE)).into();
+    let left = Vertical::new([image, curves(camera)]).with_row_shares([3.0, 2.0]);
+    let mut right = vec![words(camera)];
+    let mut shares = vec![2.0];
+    for &layer in &options.shown {
+        let name = &options.layers[layer];
+        let origin = path::of(camera, &format!("{}/{name}", path::LAYERS));
+        right.push(Spatial2DView::new(name.clone()).with_origin(origin).into());
+        shares.push(3.0);
+    }
+    let right = Vertical::new(right).with_row_shares(shares);
+    Horizontal::new([left.into(), right.into()]).with_column_shares([3.0, 2.0])
 }
 
-fn curves() -> ContainerLike {
-    let view = |name: &str, origin: &str| TimeSeriesView::new(name).with_origin(origin).into();
+fn curves(camera: Option<&str>) -> ContainerLike {
+    let view = |name: &str, origin: &str| TimeSeriesView::new(name).with_origin(path::of(camera, origin)).into();
     Tabs::new([view("evidence: −log10 p, high is strange", path::EVIDENCE), view("p-values", path::P_VALUES)]).into()
 }
 
-fn words() -> ContainerLike {
+fn words(camera: Option<&str>) -> ContainerLike {
     let verdict = Horizontal::new([
-        TextDocumentView::new("verdict").with_origin(path::VERDICT).into(),
-        Spatial2DView::new("strangest region").with_origin(path::FOCUS).into(),
+        TextDocumentView::new("verdict").with_origin(path::of(camera, path::VERDICT)).into(),
+        Spatial2DView::new("strangest region").with_origin(path::of(camera, path::FOCUS)).into(),
     ])
     .with_column_shares([2.0, 1.0])
     .with_name("verdict");
-    Tabs::new([verdict.into(), TextLogView::new("events").with_origin(path::EVENTS).into()]).into()
+    Tabs::new([verdict.into(), TextLogView::new("events").with_origin(path::of(camera, path::EVENTS)).into()]).into()
 }

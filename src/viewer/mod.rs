@@ -42,6 +42,8 @@ pub enum ViewerTarget {
 pub struct ViewerOptions {
     /// Where the view goes.
     pub target: ViewerTarget,
+    /// Names of the cameras where there are several: each has entities and a page of its own. Empty for one.
+    pub cameras: Vec<String>,
     /// Names of all tapped layers of the model, in output order.
     pub layers: Vec<String>,
     /// Indices into `layers` of those that are shown.

@@ -1,5 +1,6 @@
 //! Turns frames into rerun entities. Runs on the viewer thread only.
 
+use std::collections::HashMap;
 use std::io::Cursor;
 
 use image::RgbImage;
@@ -31,7 +32,10 @@ pub(super) struct Recorder {
     options: ViewerOptions,
     link: Link,
     frame: i64,
-    last_verdict: Option<Verdict>,
+    /// Camera of the frame that is being shown.
+    camera: Option<String>,
+    /// Latest verdict of the focus of every camera.
+    last_verdicts: HashMap<Option<String>, Verdict>,
 }
 
 impl Recorder {
@@ -42,7 +46,7 @@ impl Recorder {
     pub(super) fn open(options: ViewerOptions) -> Result<Self, ViewerError> {
         let of_layout = options.clone();
         let link = Link::open(&options.target, move || blueprint(&of_layout))?;
-        let recorder = Self { options, link, frame: 0, last_verdict: None };
+        let recorder = Self { options, link, frame: 0, camera: None, last_verdicts: HashMap::new() };
         recorder.describe_curves();
         Ok(recorder)
     }
@@ -59,6 +63,7 @@ impl Screen for Recorder {
         stream.set_timestamp_nanos_since_epoch(ROS_TIME, frame.stamp_nanos);
         stream.set_time_sequence(FRAME, self.frame);
         self.frame += 1;
+        self.camera.clone_from(&frame.camera);
         self.curves(&frame);
         self.event(&frame);
         if let Some(picture) = &frame.picture {
@@ -77,7 +82,7 @@ impl Screen for Recorder {
             Ok(Looked::Same) => {}
             Ok(Looked::New) => {
                 self.describe_curves();
-                self.last_verdict = None;
+                self.last_verdicts.clear();
             }
         }
         self.link.flush().map_or_else(Check::Lost, |()| Check::Arrived)
@@ -87,20 +92,28 @@ impl Screen for Recorder {
 impl Recorder {
     fn log(&self, entity: &str, components: &impl AsComponents) {
         let Some(stream) = self.link.stream() else { return };
-        if let Err(error) = stream.log(entity, components) {
+        let entity = path::of(self.camera.as_deref(), entity);
+        if let Err(error) = stream.log(entity.as_str(), components) {
             tracing::debug!("cannot show {entity}: {error}");
         }
     }
 
     /// Names, colours and widths of the curves; logged once per stream.
     fn describe_curves(&self) {
+        match &self.options.cameras[..] {
+            [] => self.describe_curves_of(None),
+            cameras => cameras.iter().for_each(|camera| self.describe_curves_of(Some(camera))),
+        }
+    }
+
+    fn describe_curves_of(&self, camera: Option<&str>) {
         let Some(stream) = self.link.stream() else { return };
         let curves = [FUSED_CURVE, ALARM_CURVE, SUSPECT_CURVE];
         let detectors = self.options.detectors.iter().map(|name| (name.as_str(), curve_color(name), 1.0));
         for (name, color, width) in curves.into_iter().chain(detectors) {
             let line = SeriesLines::new().with_names([name]).with_colors([color]).with_widths([width]);
             for parent in [path::P_VALUES, path::EVIDENCE] {
-                if let Err(error) = stream.log_static(format!("{parent}/{name}"), &line) {
+                if let Err(error) = stream.log_static(path::of(camera, &format!("{parent}/{name}")), &line) {
                     tracing::debug!("cannot describe the curve {name}: {error}");
                 }
             }
@@ -127,12 +140,11 @@ impl Recorder {
 
     /// One line when the verdict of the focus changes.
     fn event(&mut self, frame: &ViewFrame) {
-        let verdict = frame.focus().map(|focus| focus.verdict);
-        if verdict == self.last_verdict {
+        let Some(focus) = frame.focus() else {
+            self.last_verdicts.remove(&frame.camera);
             return;
-        }
-        self.last_verdict = verdict;
-        if let Some(focus) = frame.focus() {
+        };
+        if self.last_verdicts.insert(frame.camera.clone(), focus.verdict) != Some(focus.verdict) {
             let line = format!("{} {}: {}", focus.id, focus.verdict.as_str(), focus.label());
             self.log(path::EVENTS, &TextLog::new(line.trim()).with_level(level(focus.verdict)));
         }

@@ -1,7 +1,7 @@
 //! Sends `tracing` events to the ROS log: the console and the log file by rcutils, and `/rosout`, which r2r leaves out.
 
 use std::fmt::Write as _;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use r2r::builtin_interfaces::msg::Time;
@@ -16,30 +16,59 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// Depth of `/rosout` in rclcpp and rclpy.
 const ROSOUT_DEPTH: usize = 1000;
 
+/// Lines that wait for `/rosout` at most.
+const MAX_EARLY: usize = 100;
+
 /// There is one log per process.
-static ROSOUT: OnceLock<Mutex<Publisher<Log>>> = OnceLock::new();
+static LOGGER: RwLock<String> = RwLock::new(String::new());
+static ROSOUT: Mutex<Rosout> = Mutex::new(Rosout::Awaited(Vec::new()));
+
+/// `/rosout`, which needs a node: until there is one, lines wait.
+enum Rosout {
+    Awaited(Vec<Log>),
+    Open(Publisher<Log>),
+}
 
 /// Starts forwarding this crate's events to the logger `name`. ROS decides which levels the console shows.
 pub fn forward_to_ros(name: &str) {
+    set_logger(name);
     // A second call changes nothing.
-    let _ = tracing_subscriber::registry().with(RosLayer { logger: name.to_owned() }).try_init();
+    let _ = tracing_subscriber::registry().with(RosLayer).try_init();
 }
 
-/// From now on events of level INFO and above also go to `/rosout`.
+/// From now on events go to the logger of the node, and those of level INFO and above to `/rosout`, the earlier ones
+/// included.
 ///
 /// # Errors
 /// When ROS refuses the publisher.
 pub fn publish_to_rosout(node: &mut r2r::Node) -> r2r::Result<()> {
+    set_logger(node.logger());
     let profile = QosProfile::default().keep_last(ROSOUT_DEPTH).durability(DurabilityPolicy::TransientLocal);
     let publisher = node.create_publisher("/rosout", profile)?;
-    // A second node of the process logs through the first one.
-    let _ = ROSOUT.set(Mutex::new(publisher));
+    let mut rosout = ROSOUT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Rosout::Awaited(early) = &mut *rosout {
+        for log in early.drain(..) {
+            publish(&publisher, &Log { name: logger(), ..log });
+        }
+        *rosout = Rosout::Open(publisher);
+    }
     Ok(())
 }
 
-struct RosLayer {
-    logger: String,
+fn set_logger(name: &str) {
+    name.clone_into(&mut LOGGER.write().unwrap_or_else(PoisonError::into_inner));
 }
+
+fn logger() -> String {
+    LOGGER.read().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// It fails only while the node ends; the console has the message already.
+fn publish(publisher: &Publisher<Log>, log: &Log) {
+    let _ = publisher.publish(log);
+}
+
+struct RosLayer;
 
 impl<S: Subscriber> Layer<S> for RosLayer {
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
@@ -52,27 +81,30 @@ impl<S: Subscriber> Layer<S> for RosLayer {
         // C strings end at the first NUL; r2r refuses them.
         let message = text.0.replace('\0', "");
         let (file, line) = (metadata.file().unwrap_or_default(), metadata.line().unwrap_or_default());
-        r2r::log(&message, &self.logger, file, line, severity(*metadata.level()));
+        r2r::log(&message, &logger(), file, line, severity(*metadata.level()));
         if *metadata.level() <= Level::INFO {
-            self.publish(message, metadata);
+            send(log(message, metadata));
         }
     }
 }
 
-impl RosLayer {
-    fn publish(&self, message: String, metadata: &Metadata<'_>) {
-        let Some(publisher) = ROSOUT.get() else { return };
-        let log = Log {
-            stamp: now(),
-            level: level_number(*metadata.level()),
-            name: self.logger.clone(),
-            msg: message,
-            file: metadata.file().unwrap_or_default().to_owned(),
-            function: metadata.target().to_owned(),
-            line: metadata.line().unwrap_or_default(),
-        };
-        // It fails only while the node ends; the console has the message already.
-        let _ = publisher.lock().unwrap_or_else(PoisonError::into_inner).publish(&log);
+fn send(log: Log) {
+    match &mut *ROSOUT.lock().unwrap_or_else(PoisonError::into_inner) {
+        Rosout::Open(publisher) => publish(publisher, &log),
+        Rosout::Awaited(early) if early.len() < MAX_EARLY => early.push(log),
+        Rosout::Awaited(_) => {}
+    }
+}
+
+fn log(message: String, metadata: &Metadata<'_>) -> Log {
+    Log {
+        stamp: now(),
+        level: level_number(*metadata.level()),
+        name: logger(),
+        msg: message,
+        file: metadata.file().unwrap_or_default().to_owned(),
+        function: metadata.target().to_owned(),
+        line: metadata.line().unwrap_or_default(),
     }
 }
 

@@ -1,7 +1,19 @@
 //! What the node knows of its own state: counters, diagnostics, log.
 
+pub mod announcer;
+pub mod camera;
 pub mod diagnostics;
+pub mod graph;
+pub mod inference;
+pub mod latency;
 pub mod logging;
+pub mod lookup;
 pub mod messages;
+pub mod process;
+pub mod recent;
+pub mod reference;
 pub mod reporter;
 pub mod statistics;
+pub mod transport;
+pub mod viewer;
+pub mod window;

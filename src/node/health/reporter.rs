@@ -1,22 +1,33 @@
 //! Publishes `/diagnostics`, and says in the log when something becomes wrong or well again.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use r2r::diagnostic_msgs::msg::DiagnosticArray;
-use r2r::qos::ReliabilityPolicy;
 use r2r::{Clock, Publisher, QosProfile};
 
-use super::diagnostics::{CameraHealth, InferenceHealth, Level, Status, ViewerHealth};
-use super::messages;
+use super::announcer::Announcer;
+use super::camera::{CameraHealth, TopicHealth, stamp_age_secs};
+use super::diagnostics::{Level, Status};
+use super::inference::{InferenceHealth, Loaded, Work};
+use super::lookup::Lookup;
+use super::process::ProcessHealth;
+use super::recent::{Past, Recent, Totals};
 use super::statistics::Counts;
-use crate::node::inference::shared::Shared;
-use crate::node::input::endpoints::{Endpoint, Subscription};
+use super::transport::Transport;
+use super::viewer::ViewerHealth;
+use super::{graph, messages, viewer};
+use crate::frame::Note;
+use crate::node::input::counts::InputCounts;
+use crate::node::input::endpoints::{Endpoint, Subscription, namesakes};
 use crate::node::input::names::Names;
-use crate::node::lifecycle::engine::{Engine, Line};
+use crate::node::input::request::Task;
+use crate::node::lifecycle::engine::{Engine, short};
 use crate::node::lifecycle::machine::State;
 use crate::node::output::publishers::RosClock;
 use crate::node::parameters::qos::Qos;
-use crate::node::parameters::settings::{CameraSettings, RegionsType, Reliability, Transport};
+use crate::node::parameters::server::profile;
+use crate::node::parameters::settings::{CameraSettings, RegionsType, Settings, Transport as ImageTransport};
 use crate::viewer::Viewer;
 
 /// What the node does at the time of a report.
@@ -29,15 +40,32 @@ pub struct Situation<'a> {
     pub engine: Option<&'a Engine>,
 }
 
-/// Publishes `/diagnostics` once per period.
+/// Publishes `/diagnostics` once per period, and at once when inference has become late.
 pub struct Reporter {
     names: Names,
+    settings: Arc<Mutex<Settings>>,
     clock: RosClock,
     publisher: Publisher<DiagnosticArray>,
+    transport: Transport,
     period: Duration,
+    started: Instant,
     due: Instant,
-    previous: Vec<Counts>,
-    said: Vec<(Level, String)>,
+    reported: Instant,
+    was_late: bool,
+    cameras: Vec<Memory>,
+    all: Past,
+    announcer: Announcer,
+    lookup: Lookup,
+    /// Topics that somebody publishes on, with their types, as of the latest look.
+    published: Vec<(String, String)>,
+}
+
+/// What is remembered of a camera from one report to the next.
+#[derive(Debug, Default)]
+struct Memory {
+    previous: Counts,
+    repeated_stamps: u64,
+    past: Past,
 }
 
 impl Reporter {
@@ -45,34 +73,81 @@ impl Reporter {
     ///
     /// # Errors
     /// When ROS refuses the publisher.
-    pub fn new(node: &mut r2r::Node, names: Names, period: Duration) -> r2r::Result<Self> {
+    pub fn new(
+        node: &mut r2r::Node,
+        names: Names,
+        settings: Arc<Mutex<Settings>>,
+        transport: Transport,
+        period: Duration,
+    ) -> r2r::Result<Self> {
         let publisher = node.create_publisher("/diagnostics", QosProfile::default())?;
-        let clock = RosClock::of(node);
-        Ok(Self { names, clock, publisher, period, due: Instant::now(), previous: Vec::new(), said: Vec::new() })
+        let (clock, now) = (RosClock::of(node), Instant::now());
+        let (cameras, all, published) = (Vec::new(), Past::default(), Vec::new());
+        let (announcer, lookup) = (Announcer::default(), Lookup::default());
+        let (started, due, reported, was_late) = (now, now, now, false);
+        Ok(Self {
+            names,
+            settings,
+            clock,
+            publisher,
+            transport,
+            period,
+            started,
+            due,
+            reported,
+            was_late,
+            cameras,
+            all,
+            announcer,
+            lookup,
+            published,
+        })
     }
 
-    /// Publishes when a period has passed since the last time.
+    /// Publishes when a period has passed since the last time, or inference is late since now.
     pub fn report_when_due(&mut self, node: &r2r::Node, now: Instant, situation: &Situation<'_>) {
-        if now < self.due {
+        let late = situation.is_late(now);
+        let became_late = late && !std::mem::replace(&mut self.was_late, late);
+        if now < self.due && !became_late {
             return;
         }
         self.due = now + self.period;
         let ros_now = self.clock.now();
-        let mut statuses = self.cameras(node, ros_now, now, situation);
-        statuses.push(inference(now, situation).status());
-        self.log(&statuses);
-        let stamp = Clock::to_builtin_time(&ros_now);
-        let message = messages::diagnostics(&self.names.node(), statuses, stamp);
+        let statuses = self.statuses(node, ros_now, now, situation);
+        self.reported = now;
+        for status in &statuses {
+            log(status.level, self.announcer.line(status, now));
+        }
+        let message = messages::diagnostics(&self.names.node(), statuses, Clock::to_builtin_time(&ros_now));
         if let Err(error) = self.publisher.publish(&message) {
             tracing::error!("cannot publish diagnostics: {error}");
         }
     }
 
-    fn cameras(&mut self, node: &r2r::Node, ros_now: Duration, now: Instant, situation: &Situation<'_>) -> Vec<Status> {
-        let (State::Active, Some(engine)) = (situation.state, situation.engine) else { return Vec::new() };
-        self.previous.resize(engine.lines.len(), Counts::default());
-        let lines = engine.lines.iter().enumerate();
-        lines.map(|(index, line)| self.camera(node, ros_now, now, engine, (index, line)).status()).collect()
+    fn statuses(
+        &mut self,
+        node: &r2r::Node,
+        ros_now: Duration,
+        now: Instant,
+        situation: &Situation<'_>,
+    ) -> Vec<Status> {
+        let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let cameras = situation.cameras(&settings);
+        self.cameras.resize_with(cameras.len(), Memory::default);
+        let (mut statuses, mut totals, mut alone) = (Vec::new(), Vec::new(), false);
+        for (index, camera) in cameras.iter().enumerate() {
+            let (health, of_camera) = self.camera(node, ros_now, now, situation, (index, camera, &settings));
+            alone |= situation.state == State::Active && health.is_alone();
+            statuses.push(health.status());
+            totals.push(of_camera);
+        }
+        self.look_for_topics(node, alone, now);
+        let recent = self.all.until(now, totals.into_iter().sum());
+        statuses.push(self.inference(now, situation, &settings, recent).status());
+        let view = situation.engine.and_then(|engine| engine.viewer.as_deref()).map(viewer_health);
+        statuses.push(viewer::status(view.as_ref()));
+        statuses.push(self.process(node, ros_now, now, &settings).status());
+        statuses
     }
 
     fn camera(
@@ -80,103 +155,220 @@ impl Reporter {
         node: &r2r::Node,
         ros_now: Duration,
         now: Instant,
-        engine: &Engine,
-        (index, line): (usize, &Line),
-    ) -> CameraHealth {
-        let subscriptions = subscriptions(&line.settings, &self.names);
-        let endpoints: Vec<Vec<Endpoint>> =
-            subscriptions.iter().map(|subscription| publishers(node, &subscription.topic)).collect();
-        let mismatches = subscriptions.iter().zip(&endpoints);
-        let mismatches = mismatches.flat_map(|(subscription, found)| subscription.mismatches(found)).collect();
-        let (counts, silence, newest) = engine.shared.count(index, |statistics| {
-            (statistics.counts().clone(), statistics.silence(now), statistics.newest_stamp())
-        });
-        let previous = std::mem::replace(&mut self.previous[index], counts.clone());
-        CameraHealth {
-            name: line.settings.name.name().map_or_else(|| "camera".to_owned(), |name| format!("camera {name}")),
-            topic: subscriptions[0].topic.clone(),
-            publishers: endpoints[0].len(),
-            mismatches,
-            counts,
+        situation: &Situation<'_>,
+        (index, camera, settings): (usize, &CameraSettings, &Settings),
+    ) -> (CameraHealth, Totals) {
+        let active = situation.state == State::Active;
+        let subscriptions = subscriptions(camera, &self.names);
+        let published = &self.published;
+        let mut topics = subscriptions.iter().map(|subscription| topic(node, subscription, active, published));
+        let (images, regions) = (topics.next().unwrap_or_default(), topics.next());
+        let tuning = settings.tuning();
+        let waits = if regions.is_some() { settings.camera(&camera.name).regions_timeout } else { Duration::ZERO };
+        let seen = situation.engine.map(|engine| engine.shared.count(index, |statistics| Seen::of(statistics, now)));
+        let seen = seen.unwrap_or_default();
+        let memory = &mut self.cameras[index];
+        let totals = Totals::of(&seen.counts, seen.input.missing_images);
+        let recent = memory.past.until(now, totals);
+        let previous = std::mem::replace(&mut memory.previous, seen.counts.clone());
+        let repeated = std::mem::replace(&mut memory.repeated_stamps, seen.input.repeated_stamps);
+        let repeated = seen.input.repeated_stamps.saturating_sub(repeated);
+        let health = CameraHealth {
+            name: camera.name.name().map_or_else(|| "camera".to_owned(), |name| format!("camera {name}")),
+            state: situation.state,
+            images,
+            regions,
+            counts: seen.counts,
             previous,
-            silence,
-            stale_after: engine.shared.tuning().stale_after,
-            stamp_age_secs: newest.map(|stamp| (ros_now.as_nanos() as i64 - stamp.nanos()) as f64 / 1e9),
-            viewer: engine.viewer.as_ref().map(|viewer| viewer_health(viewer)),
+            recent,
+            newest_reason: seen.newest_reason,
+            silence: seen.silence,
+            stale_after: tuning.stale_after,
+            unanswered: seen.unanswered,
+            patience: tuning.deadline + waits,
+            stamp_age_secs: seen.newest_stamp.and_then(|stamp| stamp_age_secs(ros_now, stamp)),
+            input: seen.input,
+            notes: seen.notes,
+            repeated,
+        };
+        (health, totals)
+    }
+
+    /// While a camera or its regions have no publisher: what is published elsewhere.
+    fn look_for_topics(&mut self, node: &r2r::Node, wanted: bool, now: Instant) {
+        if let Some(names) = self.lookup.step(wanted, now) {
+            self.published = names.into_iter().flat_map(|name| types(node, name)).collect();
+            self.published.dedup();
+        }
+        if !wanted {
+            self.published.clear();
         }
     }
 
-    /// Once per change of level, and once per new message of a mismatch: not every second.
-    fn log(&mut self, statuses: &[Status]) {
-        let now: Vec<(Level, String)> = statuses.iter().map(|status| (status.level, status.message.clone())).collect();
-        for (index, (level, message)) in now.iter().enumerate() {
-            let before = self.said.get(index);
-            let changed = before.is_none_or(|(old, text)| old != level || (*level == Level::Error && text != message));
-            match level {
-                _ if !changed => {}
-                Level::Ok if before.is_none() => {}
-                Level::Ok => tracing::info!("{message}"),
-                Level::Warn | Level::Stale => tracing::warn!("{message}"),
-                Level::Error => tracing::error!("{message}"),
-            }
+    fn inference(
+        &self,
+        now: Instant,
+        situation: &Situation<'_>,
+        settings: &Settings,
+        recent: Recent,
+    ) -> InferenceHealth {
+        let answered: Vec<_> = situation.engine.map_or_else(Vec::new, |engine| {
+            let cameras = 0..engine.shared.cameras().len();
+            cameras.flat_map(|camera| engine.shared.count(camera, |statistics| statistics.answered(now))).collect()
+        });
+        let since = answered.iter().filter(|(at, _)| *at > self.reported);
+        let slowest = since.map(|(_, stages)| stages.latency()).max().unwrap_or_default();
+        let tuning = settings.tuning();
+        InferenceHealth {
+            state: situation.state,
+            failure: situation.failure.map(str::to_owned),
+            loaded: situation.engine.map(loaded),
+            alarm_level: tuning.alarm_level,
+            work: Work {
+                alive: situation.engine.is_none_or(Engine::is_alive),
+                age: situation.engine.and_then(|engine| engine.shared.age_of_work(now)),
+                waiting: situation.engine.and_then(|engine| waiting(engine, now)),
+                slowest,
+                deadline: tuning.deadline,
+            },
+            recent,
+            stages: answered.into_iter().map(|(_, stages)| stages).collect(),
         }
-        self.said = now;
+    }
+
+    fn process(&mut self, node: &r2r::Node, ros_now: Duration, now: Instant, settings: &Settings) -> ProcessHealth {
+        self.transport.measure();
+        let use_sim_time = settings.bool("use_sim_time");
+        let name = self.names.node();
+        ProcessHealth {
+            namesakes: namesakes(&name, &graph::publishers(node, "/rosout")),
+            node: name,
+            uptime: now.saturating_duration_since(self.started),
+            use_sim_time,
+            ros_now,
+            clock_publishers: if use_sim_time { graph::publishers(node, "/clock").len() } else { 0 },
+            transport: self.transport.clone(),
+        }
+    }
+}
+
+/// What the counters of a camera say at a time.
+#[derive(Default)]
+struct Seen {
+    counts: Counts,
+    silence: Option<Duration>,
+    unanswered: Option<Duration>,
+    newest_stamp: Option<crate::node::input::pairing::Stamp>,
+    newest_reason: String,
+    input: InputCounts,
+    notes: Vec<Note>,
+}
+
+impl Seen {
+    fn of(statistics: &super::statistics::Statistics, now: Instant) -> Self {
+        Self {
+            counts: statistics.counts().clone(),
+            silence: statistics.silence(now),
+            unanswered: statistics.unanswered_since().map(|since| now.saturating_duration_since(since)),
+            newest_stamp: statistics.newest_stamp(),
+            newest_reason: statistics.newest_reason().to_owned(),
+            input: statistics.input().clone(),
+            notes: statistics.notes().to_vec(),
+        }
+    }
+}
+
+impl Situation<'_> {
+    /// Whether the images in work have been there for longer than the deadline.
+    fn is_late(&self, now: Instant) -> bool {
+        let engine = self.engine.filter(|_| self.state == State::Active);
+        let late =
+            |engine: &Engine| engine.shared.age_of_work(now).filter(|age| *age > engine.shared.tuning().deadline);
+        engine.and_then(late).is_some()
+    }
+
+    /// The cameras of a configured node; those that the parameters name otherwise.
+    fn cameras(&self, settings: &Settings) -> Vec<CameraSettings> {
+        match self.engine {
+            Some(engine) => engine.lines.iter().map(|line| line.settings.clone()).collect(),
+            None => settings.camera_names().iter().map(|name| settings.camera(name)).collect(),
+        }
+    }
+}
+
+/// How long the oldest image has waited for inference.
+fn waiting(engine: &Engine, now: Instant) -> Option<Duration> {
+    engine.shared.slots.oldest(Task::ready).map(|ready| now.saturating_duration_since(ready))
+}
+
+fn loaded(engine: &Engine) -> Loaded {
+    let facts = &engine.facts;
+    Loaded {
+        device: facts.device.clone(),
+        model: facts.model.clone(),
+        model_sha256: facts.model_sha256.clone(),
+        model_id: short(&facts.model_sha256).to_owned(),
+        monitor: facts.monitor.clone(),
+        monitor_id: facts.monitor_id.clone(),
+        smallest_p_value: facts.smallest_p_value,
+    }
+}
+
+/// What the graph says of a topic; nothing while the node does not listen. `published` are topics that somebody
+/// publishes on.
+fn topic(node: &r2r::Node, subscription: &Subscription, active: bool, published: &[(String, String)]) -> TopicHealth {
+    let topic = subscription.topic.clone();
+    let publishers = if active { graph::publishers(node, &topic) } else { Vec::new() };
+    let mismatches = subscription.mismatches(&publishers);
+    let hint = if active && publishers.is_empty() { hint(node, subscription, published) } else { None };
+    let publishers = publishers.into_iter().map(|Endpoint { node, .. }| node).collect();
+    TopicHealth { topic, publishers, mismatches, hint }
+}
+
+fn hint(node: &r2r::Node, subscription: &Subscription, published: &[(String, String)]) -> Option<String> {
+    let siblings = subscription.siblings().into_iter().flat_map(|topic| types(node, topic));
+    let known = published.iter().filter(|(topic, _)| !subscription.siblings().contains(topic)).cloned();
+    subscription.hint(&siblings.chain(known).collect::<Vec<_>>())
+}
+
+/// The topic once per publisher, with the type that it publishes.
+fn types(node: &r2r::Node, topic: String) -> impl Iterator<Item = (String, String)> {
+    graph::publishers(node, &topic).into_iter().map(move |found| (topic.clone(), found.message_type))
+}
+
+fn log(level: Level, line: Option<String>) {
+    let Some(line) = line else { return };
+    match level {
+        Level::Ok => tracing::info!("{line}"),
+        Level::Warn | Level::Stale => tracing::warn!("{line}"),
+        Level::Error => tracing::error!("{line}"),
     }
 }
 
 /// What a camera subscribes to, images first.
 #[must_use]
 pub fn subscriptions(settings: &CameraSettings, names: &Names) -> Vec<Subscription> {
-    let subscription = |topic: &String, message_type, qos: Qos| Subscription {
+    let subscription = |topic: &String, message_type, qos: Qos, row| Subscription {
         topic: names.resolve(topic),
         message_type,
-        reliability: qos.reliability,
+        asked: graph::policies(&profile(qos)),
+        parameter: settings.name.parameter(row),
     };
     let images = match settings.transport {
-        Transport::Raw => "sensor_msgs/msg/Image",
-        Transport::Compressed => "sensor_msgs/msg/CompressedImage",
+        ImageTransport::Raw => "sensor_msgs/msg/Image",
+        ImageTransport::Compressed => "sensor_msgs/msg/CompressedImage",
     };
     let regions = match settings.regions_type {
         RegionsType::RegionArray => "activation_monitor/msg/RegionArray",
         RegionsType::Detection2dArray => "vision_msgs/msg/Detection2DArray",
     };
-    let of_regions = settings.regions_topic.as_ref().map(|topic| subscription(topic, regions, settings.regions_qos));
-    std::iter::once(subscription(&settings.image_topic, images, settings.image_qos)).chain(of_regions).collect()
-}
-
-fn inference(now: Instant, situation: &Situation<'_>) -> InferenceHealth {
-    let facts = situation.engine.map(|engine| &engine.facts);
-    let pace = |shared: &Shared| {
-        (0..shared.cameras().len()).find_map(|camera| shared.count(camera, |statistics| statistics.pace(now)))
-    };
-    InferenceHealth {
-        state: situation.state,
-        failure: situation.failure.map(str::to_owned),
-        device: facts.map(|facts| facts.device.clone()).unwrap_or_default(),
-        model: facts.map(|facts| facts.model.clone()).unwrap_or_default(),
-        model_sha256: facts.map(|facts| facts.model_sha256.clone()).unwrap_or_default(),
-        monitor: facts.and_then(|facts| facts.monitor.clone()),
-        pace: situation.engine.and_then(|engine| pace(&engine.shared)),
-        work: situation.engine.and_then(|engine| engine.shared.age_of_work(now)),
-        deadline: situation.engine.map(|engine| engine.shared.tuning().deadline).unwrap_or_default(),
-    }
-}
-
-/// Publishers on a topic as the graph knows them; none when the graph cannot be asked.
-fn publishers(node: &r2r::Node, topic: &str) -> Vec<Endpoint> {
-    let found = node.get_publishers_info_by_topic(topic, false).unwrap_or_else(|error| {
-        tracing::debug!("cannot ask for the publishers on {topic}: {error}");
-        Vec::new()
-    });
-    let endpoints = found.into_iter().map(|info| Endpoint {
-        node: format!("{}/{}", info.node_namespace.trim_end_matches('/'), info.node_name),
-        message_type: info.topic_type,
-        reliability: match info.qos_profile.reliability {
-            ReliabilityPolicy::BestEffort => Reliability::BestEffort,
-            _ => Reliability::Reliable,
-        },
-    });
-    endpoints.collect()
+    let of_regions = settings
+        .regions_topic
+        .as_ref()
+        .map(|topic| subscription(topic, regions, settings.regions_qos, "regions_topic"));
+    std::iter::once(subscription(&settings.image_topic, images, settings.image_qos, "image_topic"))
+        .chain(of_regions)
+        .collect()
 }
 
 fn viewer_health(viewer: &Viewer) -> ViewerHealth {

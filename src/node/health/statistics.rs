@@ -1,26 +1,38 @@
-//! What happened to the images: counters, latency and rate, as the diagnostics report them.
+//! What happened to the images: counters, latencies and times, as the diagnostics report them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use super::latency::Stages;
+use super::window::Window;
+use crate::frame::Note;
+use crate::monitor::Verdict;
+use crate::node::input::counts::InputCounts;
 use crate::node::input::pairing::Stamp;
 
-/// A stamp this much older than the newest one is a jump back in time (a bag that starts again), not a late message.
-const JUMP_NANOS: i64 = 500_000_000;
+/// Latencies are of the images that were answered in this time.
+pub const LATENCY_SPAN: Duration = Duration::from_secs(30);
 
-/// Number of latest images that latency and rate are computed from.
-const WINDOW: usize = 256;
+/// Images that the latencies are of at most.
+const MAX_SAMPLES: usize = 2048;
+
+/// Characters of a reason that are kept.
+const MAX_REASON: usize = 300;
 
 /// Number of different reasons counted one by one; further ones are counted together.
 const MAX_REASONS: usize = 16;
 
 /// Counters since the start and a window of the latest images of one camera.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Statistics {
     counts: Counts,
-    window: VecDeque<Sample>,
+    answered: Window<Stages>,
     newest_stamp: Option<Stamp>,
     last_arrival: Option<Instant>,
+    unanswered_since: Option<Instant>,
+    newest_reason: String,
+    input: InputCounts,
+    notes: Vec<Note>,
 }
 
 /// Counters since the start of the node.
@@ -34,11 +46,17 @@ pub struct Counts {
     pub dropped: BTreeMap<DropReason, u64>,
     /// Regions (whole images included) with verdict UNKNOWN, by short reason.
     pub unknown: BTreeMap<String, u64>,
+    /// Regions with verdict IN_DISTRIBUTION.
+    pub in_distribution: u64,
+    /// Regions with verdict SUSPECT.
+    pub suspect: u64,
+    /// Regions with verdict OUT_OF_DISTRIBUTION.
+    pub out_of_distribution: u64,
     /// Region arrays that arrived.
     pub region_arrays: u64,
-    /// Images answered UNKNOWN because their regions did not arrive in time.
+    /// Images answered UNKNOWN for want of regions.
     pub regions_missing: u64,
-    /// Jumps back in time.
+    /// Jumps in time, back or ahead.
     pub time_jumps: u64,
 }
 
@@ -49,6 +67,10 @@ pub enum DropReason {
     Replaced,
     /// More images waited for their regions than there is room for.
     NoRoom,
+    /// A newer image had its regions first, and `without_regions` is `whole_image`.
+    LateRegions,
+    /// Its regions did not come, and `without_regions` is `skip`.
+    NoRegions,
     /// The stamps jumped while it waited for its regions.
     TimeJump,
     /// The service `~/enable` had switched judging off.
@@ -58,15 +80,29 @@ pub enum DropReason {
 }
 
 impl DropReason {
+    /// Every reason.
+    pub const ALL: [Self; 7] =
+        [Self::Replaced, Self::NoRoom, Self::LateRegions, Self::NoRegions, Self::TimeJump, Self::Disabled, Self::Ended];
+
     /// Name in the diagnostics.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Replaced => "replaced by a newer image",
             Self::NoRoom => "no room to wait for regions",
+            Self::LateRegions => "a newer image had its regions first",
+            Self::NoRegions => "no regions, skipped",
             Self::TimeJump => "stamps jumped",
             Self::Disabled => "judging is switched off",
             Self::Ended => "deactivated, reset or ended",
+        }
+    }
+
+    /// Whether it is as it was asked for that nobody answers such an image.
+    fn is_wanted(self) -> bool {
+        match self {
+            Self::NoRegions | Self::TimeJump | Self::Disabled | Self::Ended => true,
+            Self::Replaced | Self::NoRoom | Self::LateRegions => false,
         }
     }
 }
@@ -77,54 +113,102 @@ impl Counts {
     pub fn dropped_total(&self) -> u64 {
         self.dropped.values().sum()
     }
+
+    /// Regions with verdict UNKNOWN, for whatever reason.
+    #[must_use]
+    pub fn unknown_total(&self) -> u64 {
+        self.unknown.values().sum()
+    }
+
+    /// Regions that were answered, with whatever verdict.
+    #[must_use]
+    pub fn results(&self) -> u64 {
+        self.in_distribution + self.suspect + self.out_of_distribution + self.unknown_total()
+    }
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Sample {
-    done: Instant,
-    latency: Duration,
-}
-
-/// Latency from arrival to publication, and rate, over the latest images.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Pace {
-    /// Median latency.
-    pub latency_p50: Duration,
-    /// 99th percentile of the latency.
-    pub latency_p99: Duration,
-    /// Answered images per second.
-    pub rate_hz: f64,
+impl Default for Statistics {
+    fn default() -> Self {
+        Self {
+            counts: Counts::default(),
+            answered: Window::new(LATENCY_SPAN, MAX_SAMPLES),
+            newest_stamp: None,
+            last_arrival: None,
+            unanswered_since: None,
+            newest_reason: String::new(),
+            input: InputCounts::default(),
+            notes: Vec::new(),
+        }
+    }
 }
 
 impl Statistics {
-    /// Counts an image that arrived at `now`. Returns whether its stamp jumped back in time.
-    pub fn arrived(&mut self, stamp: Stamp, now: Instant) -> bool {
+    /// Counts an image that arrived at `now`.
+    pub fn arrived(&mut self, stamp: Stamp, now: Instant) {
         self.counts.received += 1;
         self.last_arrival = Some(now);
-        let jumped = self.newest_stamp.is_some_and(|newest| newest.nanos() - stamp.nanos() > JUMP_NANOS);
-        if jumped {
-            self.counts.time_jumps += 1;
-            self.window.clear();
-        }
-        if jumped || self.newest_stamp.is_none_or(|newest| newest < stamp) {
-            self.newest_stamp = Some(stamp);
-        }
-        jumped
+        self.unanswered_since.get_or_insert(now);
+        self.newest_stamp = Some(stamp);
     }
 
-    /// Counts an image whose answer was published at `done`, `latency` after it arrived.
-    pub fn judged(&mut self, done: Instant, latency: Duration) {
+    /// Counts a jump in time.
+    pub fn time_jumped(&mut self) {
+        self.counts.time_jumps += 1;
+    }
+
+    /// What happened to stamps and regions.
+    #[must_use]
+    pub fn input(&self) -> &InputCounts {
+        &self.input
+    }
+
+    /// The same, to count.
+    pub fn input_mut(&mut self) -> &mut InputCounts {
+        &mut self.input
+    }
+
+    /// What is to be known of the latest image that was looked at.
+    pub fn noted(&mut self, notes: &[Note]) {
+        notes.clone_into(&mut self.notes);
+    }
+
+    /// The same, to read.
+    #[must_use]
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
+    /// Counts an image whose answer was published at `done` after it went through inference.
+    pub fn record(&mut self, done: Instant, stages: Stages) {
+        self.refused();
+        self.answered.add(done, stages);
+    }
+
+    /// Counts an image that was answered without inference.
+    pub fn refused(&mut self) {
         self.counts.judged += 1;
-        if self.window.len() >= WINDOW {
-            self.window.pop_front();
-        }
-        self.window.push_back(Sample { done, latency });
+        self.unanswered_since = None;
     }
 
     /// Counts images that are not judged.
     pub fn dropped(&mut self, reason: DropReason, images: usize) {
-        if images > 0 {
-            *self.counts.dropped.entry(reason).or_default() += images as u64;
+        if images == 0 {
+            return;
+        }
+        *self.counts.dropped.entry(reason).or_default() += images as u64;
+        if reason.is_wanted() {
+            self.unanswered_since = None;
+        }
+    }
+
+    /// Counts a region that was judged. Verdicts UNKNOWN are counted with their reason, by
+    /// [`Statistics::unknown`].
+    pub fn verdict(&mut self, verdict: Verdict) {
+        match verdict {
+            Verdict::InDistribution => self.counts.in_distribution += 1,
+            Verdict::Suspect => self.counts.suspect += 1,
+            Verdict::OutOfDistribution => self.counts.out_of_distribution += 1,
+            Verdict::Unknown => {}
         }
     }
 
@@ -138,16 +222,19 @@ impl Statistics {
         self.counts.regions_missing += 1;
     }
 
-    /// Counts a region with verdict UNKNOWN.
-    pub fn unknown(&mut self, reason: &str) {
-        let known = self.counts.unknown.contains_key(reason) || self.counts.unknown.len() < MAX_REASONS;
-        let key = if known { reason } else { "other" };
+    /// Counts a region with verdict UNKNOWN under a short reason that is the same for every image, and keeps the whole
+    /// reason for whoever looks.
+    pub fn unknown(&mut self, kind: &str, reason: &str) {
+        let known = self.counts.unknown.contains_key(kind) || self.counts.unknown.len() < MAX_REASONS;
+        let key = if known { kind } else { "other" };
         *self.counts.unknown.entry(key.to_owned()).or_default() += 1;
+        self.newest_reason = reason.chars().take(MAX_REASON).collect();
     }
 
     /// Forgets latencies and the newest stamp; the counters stay.
     pub fn forget_pace(&mut self) {
-        self.window.clear();
+        self.answered.clear();
+        self.unanswered_since = None;
         self.newest_stamp = None;
     }
 
@@ -164,27 +251,30 @@ impl Statistics {
         self.last_arrival.map(|last| now.saturating_duration_since(last))
     }
 
-    /// Newest stamp since the last jump.
+    /// Stamp of the latest image.
     #[must_use]
     pub fn newest_stamp(&self) -> Option<Stamp> {
         self.newest_stamp
     }
 
-    /// Latency and rate over the latest images; `None` before the first answer.
+    /// Since when images have come without any being answered; `None` when the latest ones were.
     #[must_use]
-    pub fn pace(&self, now: Instant) -> Option<Pace> {
-        let mut latencies: Vec<Duration> = self.window.iter().map(|sample| sample.latency).collect();
-        latencies.sort();
-        let span = now.saturating_duration_since(self.window.front()?.done).as_secs_f64();
-        let rate_hz = if span > 0.0 { self.window.len() as f64 / span } else { 0.0 };
-        Some(Pace { latency_p50: quantile(&latencies, 0.5)?, latency_p99: quantile(&latencies, 0.99)?, rate_hz })
+    pub fn unanswered_since(&self) -> Option<Instant> {
+        self.unanswered_since
     }
-}
 
-/// Nearest-rank quantile of sorted values: the smallest that at least a share `q` of all does not exceed.
-fn quantile(sorted: &[Duration], q: f64) -> Option<Duration> {
-    let rank = (q * sorted.len() as f64).ceil() as usize;
-    sorted.get(rank.saturating_sub(1)).copied()
+    /// Why the latest region with verdict UNKNOWN has it; empty before the first.
+    #[must_use]
+    pub fn newest_reason(&self) -> &str {
+        &self.newest_reason
+    }
+
+    /// Where the time of the images went that were answered in the last [`LATENCY_SPAN`], oldest first, with the time of
+    /// the answer.
+    #[must_use]
+    pub fn answered(&self, now: Instant) -> Vec<(Instant, Stages)> {
+        self.answered.at(now).copied().collect()
+    }
 }
 
 #[cfg(test)]
@@ -196,50 +286,70 @@ mod tests {
     }
 
     #[test]
-    fn late_messages_are_no_jump_and_restarted_bags_are() {
-        let mut statistics = Statistics::default();
-        let now = Instant::now();
-        assert!(!statistics.arrived(stamp(100, 0), now));
-        assert!(!statistics.arrived(stamp(99, 500_000_000), now), "exactly 0.5 s late");
-        assert_eq!(statistics.newest_stamp(), Some(stamp(100, 0)));
-        assert!(statistics.arrived(stamp(99, 499_999_999), now));
-        assert_eq!(statistics.newest_stamp(), Some(stamp(99, 499_999_999)));
-        assert!(!statistics.arrived(stamp(99, 600_000_000), now), "goes on from there");
-        assert_eq!((statistics.counts().received, statistics.counts().time_jumps), (4, 1));
+    fn what_is_refused_counts_as_answered_but_has_no_latency() {
+        let (mut statistics, now) = (Statistics::default(), Instant::now());
+        statistics.arrived(stamp(100, 0), now);
+        statistics.refused();
+        statistics.time_jumped();
+        statistics.arrived(stamp(99, 0), now);
+        let counts = statistics.counts();
+        assert_eq!((counts.received, counts.judged, counts.time_jumps), (2, 1, 1));
+        assert_eq!((statistics.newest_stamp(), statistics.answered(now)), (Some(stamp(99, 0)), Vec::new()));
     }
 
     #[test]
-    fn quantiles_are_of_the_nearest_rank() {
-        let sorted: Vec<Duration> = (1..=100).map(Duration::from_millis).collect();
-        assert_eq!(quantile(&sorted, 0.5), Some(Duration::from_millis(50)));
-        assert_eq!(quantile(&sorted, 0.99), Some(Duration::from_millis(99)));
-        assert_eq!(quantile(&sorted[..1], 0.5), Some(Duration::from_millis(1)));
-        assert_eq!(quantile(&[], 0.5), None);
+    fn latencies_are_of_what_went_through_inference_lately() {
+        let (mut statistics, start) = (Statistics::default(), Instant::now());
+        let stages = |millis| Stages { total: Duration::from_millis(millis), ..Stages::default() };
+        statistics.record(start, stages(900));
+        statistics.refused();
+        statistics.record(start + Duration::from_secs(20), stages(4));
+        assert_eq!(statistics.answered(start + Duration::from_secs(20)).len(), 2);
+        let later = statistics.answered(start + Duration::from_secs(40));
+        assert_eq!(later, [(start + Duration::from_secs(20), stages(4))]);
+        assert_eq!(statistics.counts().judged, 3);
+        statistics.forget_pace();
+        assert!(statistics.answered(start).is_empty());
     }
 
     #[test]
-    fn pace_looks_at_the_latest_images_only() {
+    fn images_are_unanswered_until_one_is_answered_or_none_was_wanted() {
+        let (mut statistics, start) = (Statistics::default(), Instant::now());
+        let at = |secs| start + Duration::from_secs(secs);
+        statistics.arrived(stamp(1, 0), at(1));
+        statistics.arrived(stamp(2, 0), at(2));
+        statistics.dropped(DropReason::Replaced, 1);
+        assert_eq!(statistics.unanswered_since(), Some(at(1)), "an image in the place of another is no answer");
+        statistics.refused();
+        assert_eq!(statistics.unanswered_since(), None);
+        statistics.arrived(stamp(3, 0), at(3));
+        statistics.dropped(DropReason::Disabled, 0);
+        assert_eq!(statistics.unanswered_since(), Some(at(3)));
+        statistics.dropped(DropReason::Disabled, 1);
+        assert_eq!(statistics.unanswered_since(), None);
+    }
+
+    #[test]
+    fn results_are_counted_by_verdict() {
         let mut statistics = Statistics::default();
-        let start = Instant::now();
-        assert_eq!(statistics.pace(start), None);
-        for index in 0..WINDOW as u32 * 2 {
-            let latency = if index < WINDOW as u32 { Duration::from_secs(9) } else { Duration::from_millis(4) };
-            statistics.judged(start + Duration::from_millis(100) * index, latency);
+        for verdict in [Verdict::InDistribution, Verdict::Suspect, Verdict::OutOfDistribution, Verdict::Unknown] {
+            statistics.verdict(verdict);
         }
-        let end = start + Duration::from_millis(100) * (WINDOW as u32 * 2);
-        let pace = statistics.pace(end).unwrap();
-        assert_eq!(pace.latency_p99, Duration::from_millis(4));
-        assert!((pace.rate_hz - 10.0).abs() < 1e-6, "{}", pace.rate_hz);
-        assert_eq!(statistics.counts().judged, WINDOW as u64 * 2);
+        statistics.unknown("unsupported encoding", &format!("unsupported encoding `{}`", "x".repeat(999)));
+        let counts = statistics.counts();
+        assert_eq!((counts.in_distribution, counts.suspect, counts.out_of_distribution), (1, 1, 1));
+        assert_eq!((counts.unknown_total(), counts.results()), (1, 4));
+        assert!(statistics.newest_reason().starts_with("unsupported encoding `xx"));
+        assert_eq!(statistics.newest_reason().len(), MAX_REASON);
     }
 
     #[test]
     fn the_number_of_reasons_is_bounded() {
         let mut statistics = Statistics::default();
         for index in 0..MAX_REASONS + 5 {
-            statistics.unknown(&format!("reason {index}"));
+            statistics.unknown(&format!("reason {index}"), "");
         }
-        statistics.unknown("reason 0");
+        statistics.unknown("reason 0", "");
         assert_eq!(statistics.counts().unknown["reason 0"], 2);
         assert_eq!(statistics.counts().unknown["other"], 5);
     }

@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 
 use super::slots::Slots;
 use crate::node::health::statistics::Statistics;
-use crate::node::input::request::Request;
+use crate::node::input::request::Task;
 use crate::node::parameters::names::CameraName;
 use crate::node::parameters::settings::{CameraSettings, Settings, Tuning};
 
 /// Everything that several threads of a configured node use. Copies share.
 #[derive(Debug, Clone)]
 pub struct Shared {
-    /// Newest image of every camera.
-    pub slots: Arc<Slots<Request>>,
+    /// Newest image of every camera, and the answers that are known without inference.
+    pub slots: Arc<Slots<Task>>,
     /// Parameters.
     pub settings: Arc<Mutex<Settings>>,
     cameras: Arc<[CameraName]>,

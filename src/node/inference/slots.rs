@@ -1,10 +1,15 @@
 //! The newest image of every camera, for the inference thread to take.
 
+use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+/// Items that wait beside the one that can be replaced, per camera, at most.
+const MAX_LASTING: usize = 4096;
+
 /// One place per camera, each with room for one item: a new one takes the place of an old one that nobody took yet, so
-/// that no camera waits behind another one's backlog.
+/// that no camera waits behind another one's backlog. Lasting items, which cost nothing to deal with, keep their place in
+/// the order before and after it.
 #[derive(Debug)]
 pub struct Slots<T> {
     state: Mutex<State<T>>,
@@ -13,14 +18,20 @@ pub struct Slots<T> {
 
 #[derive(Debug)]
 struct State<T> {
-    places: Vec<Option<T>>,
+    places: Vec<VecDeque<Item<T>>>,
     closed: bool,
+}
+
+#[derive(Debug)]
+struct Item<T> {
+    lasting: bool,
+    item: T,
 }
 
 /// What [`Slots::take`] found.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Taken<T> {
-    /// The newest item of every camera that has one, with the camera's index.
+    /// The items of all cameras, with the camera's index; those of one camera in the order they came.
     Items(Vec<(usize, T)>),
     /// Nothing came in time.
     TimedOut,
@@ -32,7 +43,7 @@ impl<T> Slots<T> {
     /// Places for `cameras` cameras, at least one.
     #[must_use]
     pub fn new(cameras: usize) -> Self {
-        let places = (0..cameras.max(1)).map(|_| None).collect();
+        let places = (0..cameras.max(1)).map(|_| VecDeque::new()).collect();
         Self { state: Mutex::new(State { places, closed: false }), changed: Condvar::new() }
     }
 
@@ -40,19 +51,36 @@ impl<T> Slots<T> {
     /// closed.
     #[must_use = "a returned item was dropped and has to be counted"]
     pub fn push(&self, camera: usize, item: T) -> Option<T> {
+        self.add(camera, Item { lasting: false, item }, |place| place.iter().position(|item| !item.lasting))
+    }
+
+    /// Puts an item in that no newer one replaces. Returns the one that had to go for it: the oldest such when there are
+    /// too many, or `item` itself when the slots are closed.
+    #[must_use = "a returned item was dropped and has to be counted"]
+    pub fn append(&self, camera: usize, item: T) -> Option<T> {
+        let oldest = |place: &VecDeque<Item<T>>| {
+            let full = place.len() > MAX_LASTING;
+            place.iter().position(|item| item.lasting).filter(|_| full)
+        };
+        self.add(camera, Item { lasting: true, item }, oldest)
+    }
+
+    fn add(&self, camera: usize, item: Item<T>, goes: impl FnOnce(&VecDeque<Item<T>>) -> Option<usize>) -> Option<T> {
         let mut state = self.lock();
         if state.closed {
-            return Some(item);
+            return Some(item.item);
         }
-        let older = state.places[camera].replace(item);
+        let place = &mut state.places[camera];
+        let gone = goes(place).and_then(|index| place.remove(index));
+        place.push_back(item);
         drop(state);
         self.changed.notify_one();
-        older
+        gone.map(|gone| gone.item)
     }
 
     /// Waits at most `timeout` and takes what is there of all cameras.
     pub fn take(&self, timeout: Duration) -> Taken<T> {
-        let idle = |state: &mut State<T>| state.places.iter().all(Option::is_none) && !state.closed;
+        let idle = |state: &mut State<T>| state.places.iter().all(VecDeque::is_empty) && !state.closed;
         let waiting = self.changed.wait_timeout_while(self.lock(), timeout, idle);
         let mut state = waiting.unwrap_or_else(PoisonError::into_inner).0;
         let items = state.take();
@@ -69,6 +97,12 @@ impl<T> Slots<T> {
         self.lock().take()
     }
 
+    /// The smallest `key` of the items that wait and have one, for example when they came; `None` when none waits.
+    #[must_use]
+    pub fn oldest<K: Ord>(&self, key: impl Fn(&T) -> Option<K>) -> Option<K> {
+        self.lock().places.iter().flatten().filter_map(|item| key(&item.item)).min()
+    }
+
     /// Refuses further items; those inside can still be taken.
     pub fn close(&self) {
         self.lock().closed = true;
@@ -83,7 +117,7 @@ impl<T> Slots<T> {
 impl<T> State<T> {
     fn take(&mut self) -> Vec<(usize, T)> {
         let places = self.places.iter_mut().enumerate();
-        places.filter_map(|(camera, place)| Some((camera, place.take()?))).collect()
+        places.flat_map(|(camera, place)| place.drain(..).map(move |item| (camera, item.item))).collect()
     }
 }
 
@@ -102,6 +136,24 @@ mod tests {
     }
 
     #[test]
+    fn lasting_items_keep_their_place_in_the_order() {
+        let slots = Slots::new(1);
+        assert_eq!((slots.append(0, "a"), slots.push(0, "b"), slots.append(0, "c")), (None, None, None));
+        assert_eq!((slots.push(0, "d"), slots.append(0, "e")), (Some("b"), None));
+        assert_eq!(slots.take(NOW), Taken::Items(vec![(0, "a"), (0, "c"), (0, "d"), (0, "e")]));
+    }
+
+    #[test]
+    fn lasting_items_are_bounded() {
+        let slots = Slots::new(1);
+        assert_eq!(slots.push(0, usize::MAX), None);
+        assert!((0..MAX_LASTING).all(|item| slots.append(0, item).is_none()));
+        assert_eq!(slots.append(0, MAX_LASTING), Some(0));
+        slots.close();
+        assert_eq!(slots.append(0, 7), Some(7));
+    }
+
+    #[test]
     fn closing_keeps_what_is_inside() {
         let slots = Slots::new(1);
         assert_eq!(slots.push(0, 1), None);
@@ -117,6 +169,15 @@ mod tests {
         assert_eq!(slots.push(1, 7), None);
         assert_eq!(slots.drain(), [(1, 7)]);
         assert_eq!(slots.take(NOW), Taken::TimedOut);
+    }
+
+    #[test]
+    fn the_oldest_of_what_waits_is_told() {
+        let slots = Slots::new(2);
+        let odd = |item: &u32| Some(*item).filter(|item| item % 2 == 1);
+        assert_eq!(slots.oldest(odd), None);
+        assert_eq!((slots.push(0, 7), slots.push(1, 5), slots.append(1, 2)), (None, None, None));
+        assert_eq!(slots.oldest(odd), Some(5));
     }
 
     #[test]

@@ -1,62 +1,21 @@
-//! The inference thread: takes the newest image of every camera, decodes, judges and hands the answers over.
+//! The inference thread: takes the newest images of all cameras, has them judged together and hands the answers over.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use image::RgbImage;
-
+use super::batch::{self, Judge, Looked};
+use super::entries;
+use super::evidence::{Evidence, Judged};
+use super::remarks::Remarks;
 use super::shared::Shared;
 use super::slots::Taken;
-use crate::activation::Activations;
-use crate::frame::{DecodeOptions, Frame, FrameError, Region};
-use crate::monitor::Verdict;
-use crate::node::input::request::{Answer, Entry, NamedRegion, Picture, Request};
+use crate::frame::DecodeOptions;
+use crate::node::health::latency::Stages;
+use crate::node::input::request::{Answer, Entry, NamedRegion, Picture, Refusal, Refused, Request, Task};
 use crate::node::parameters::settings::Tuning;
-use crate::pipeline::PipelineOutput;
+use crate::pipeline::{PipelineOutput, Timings};
 
 /// How often a waiting thread looks whether it should end.
 const POLL: Duration = Duration::from_millis(100);
-
-/// Judges regions of an image; the node's view of the pipeline.
-pub trait Judge {
-    /// One result per region, in order. Problems are results, never panics.
-    fn judge(&mut self, frame: &Frame<'_>, regions: &[Region], tuning: &Tuning) -> PipelineOutput;
-}
-
-/// Everything known about one image once it is judged.
-#[derive(Debug)]
-pub struct Judged {
-    /// What to publish.
-    pub answer: Answer,
-    /// The image and what the network made of it; `None` when it could not be decoded or had no regions.
-    pub evidence: Option<Evidence>,
-}
-
-/// What the viewer shows besides the answer.
-#[derive(Debug)]
-pub struct Evidence {
-    /// The image where it had to be decoded as a whole.
-    pub decoded: Option<Frame<'static>>,
-    /// Image as it arrived.
-    pub picture: Picture,
-    /// How it is read.
-    pub options: DecodeOptions,
-    /// Activations of the judged regions.
-    pub activations: Option<Arc<Activations>>,
-    /// Row in `activations` of every region.
-    pub rows: Vec<Option<usize>>,
-}
-
-impl Evidence {
-    /// Converts the whole image, of which only the regions were converted so far.
-    #[must_use]
-    pub fn image(&self) -> RgbImage {
-        match &self.decoded {
-            Some(frame) => frame.to_rgb(),
-            None => self.picture.frame(&self.options).map(Frame::into_rgb).unwrap_or_default(),
-        }
-    }
-}
 
 /// What becomes of the answers.
 pub trait Sink {
@@ -68,218 +27,131 @@ pub trait Sink {
 
 /// Judges images until the slots are closed.
 pub fn run(shared: &Shared, judge: &mut impl Judge, sink: &mut impl Sink) {
+    let mut remarks: Vec<Remarks> = shared.cameras().iter().map(|_| Remarks::default()).collect();
     loop {
         match shared.slots.take(POLL) {
             Taken::Closed => return,
             Taken::TimedOut => {}
-            Taken::Items(requests) => {
-                for (camera, request) in requests {
-                    judge_one(shared, judge, sink, camera, request);
+            Taken::Items(tasks) => work(shared, judge, sink, &mut remarks, tasks),
+        }
+    }
+}
+
+/// Has the images of all cameras judged together, and answers every task in its turn.
+fn work(
+    shared: &Shared,
+    judge: &mut impl Judge,
+    sink: &mut impl Sink,
+    remarks: &mut [Remarks],
+    tasks: Vec<(usize, Task)>,
+) {
+    let begun = Instant::now();
+    shared.note_work(Some(begun));
+    let tuning = shared.tuning();
+    let round = Round { shared, tuning: &tuning, begun };
+    let mut looked = round.look_at(judge, &tasks).into_iter();
+    let mut judged = Vec::new();
+    for (camera, task) in tasks {
+        match task {
+            Task::Refuse(refused) => round.refuse(sink, camera, refused),
+            Task::Judge(request) => {
+                if let Some(looked) = looked.next() {
+                    remarks[camera].say(&shared.cameras()[camera], &looked.notes);
+                    judged.push((camera, round.answer(sink, camera, request, looked)));
                 }
             }
         }
     }
-}
-
-fn judge_one(shared: &Shared, judge: &mut impl Judge, sink: &mut impl Sink, camera: usize, request: Request) {
-    shared.note_work(Some(Instant::now()));
-    let arrived = request.arrived;
-    let judged = process(shared, judge, camera, request);
-    sink.publish(camera, &judged.answer);
-    let done = Instant::now();
-    shared.count(camera, |statistics| statistics.judged(done, done.saturating_duration_since(arrived)));
     shared.note_work(None);
-    sink.show(camera, judged);
+    judged.into_iter().for_each(|(camera, judged)| sink.show(camera, judged));
 }
 
-/// Decodes and judges one image.
-fn process(shared: &Shared, judge: &mut impl Judge, camera: usize, request: Request) -> Judged {
-    let Request { header, picture, regions, received, .. } = request;
-    let tuning = shared.tuning();
-    let levels = tuning.levels();
-    if regions.is_empty() {
-        return Judged { answer: Answer { header, received, levels, entries: Vec::new() }, evidence: None };
+/// What was taken from the slots at one time.
+struct Round<'a> {
+    shared: &'a Shared,
+    tuning: &'a Tuning,
+    begun: Instant,
+}
+
+impl Round<'_> {
+    /// What became of the images that are to be judged, in the order of the tasks.
+    fn look_at(&self, judge: &mut impl Judge, tasks: &[(usize, Task)]) -> Vec<Looked> {
+        let requests = tasks.iter().filter_map(|(camera, task)| match task {
+            Task::Judge(request) => Some((request, self.options(*camera))),
+            Task::Refuse(_) => None,
+        });
+        batch::look_at(judge, &requests.collect::<Vec<_>>(), self.tuning, self.begun)
     }
-    let options = DecodeOptions::default();
-    match picture.frame(&options) {
-        Ok(frame) => {
-            let rectangles: Vec<Region> = regions.iter().map(|named| named.region).collect();
-            let output = judge.judge(&frame, &rectangles, &tuning);
-            let decoded = frame.into_owned();
-            let rows = output.results.iter().map(|result| result.row).collect();
-            let entries = entries(regions, output.results.into_iter().map(|result| result.outcome));
-            count_unknown(shared, camera, &entries);
-            let evidence = Evidence { decoded, picture, options, activations: output.activations, rows };
-            Judged { answer: Answer { header, received, levels, entries }, evidence: Some(evidence) }
-        }
-        Err(error) => {
-            let kind = kind(&error);
-            shared.count(camera, |statistics| regions.iter().for_each(|_| statistics.unknown(kind)));
-            let answer = Answer::unknown(header, received, levels, regions, &error.to_string());
-            Judged { answer, evidence: None }
+
+    fn options(&self, camera: usize) -> DecodeOptions {
+        let bit_depth = self.shared.camera(camera).bit_depth.unwrap_or(0);
+        DecodeOptions { max_pixels: self.tuning.max_image_pixels, bit_depth }
+    }
+
+    /// Answers an image that nobody looks at.
+    fn refuse(&self, sink: &mut impl Sink, camera: usize, refused: Refused) {
+        let Refused { header, received, refusal } = refused;
+        let regions = vec![NamedRegion::whole_image()];
+        sink.publish(camera, &Answer::unknown(header, received, self.tuning.levels(), regions, &refusal.reason));
+        entries::count_refused(self.shared, camera, 1, &refusal);
+        self.shared.count(camera, |statistics| statistics.refused());
+    }
+
+    /// Answers an image that was looked at.
+    fn answer(&self, sink: &mut impl Sink, camera: usize, request: Request, looked: Looked) -> Judged {
+        let Request { header, picture, regions, beyond, arrived, ready, received } = request;
+        let (decode, asked) = (looked.decode, regions.len());
+        self.shared.count(camera, |statistics| statistics.noted(&looked.notes));
+        let (mut entries, evidence, timings) = self.found(camera, regions, picture, looked);
+        entries.extend(self.beyond_limit(camera, asked, beyond));
+        let answer = Answer { header, received, levels: self.tuning.levels(), entries };
+        let decided = Instant::now();
+        sink.publish(camera, &answer);
+        let done = Instant::now();
+        let stages = Stages {
+            wait_regions: Some(ready.saturating_duration_since(arrived)),
+            wait_turn: Some(self.begun.saturating_duration_since(ready)),
+            decode,
+            infer: timings.map(|timings| timings.network),
+            monitor: timings.map(|timings| timings.monitor),
+            publish: Some(done.saturating_duration_since(decided)),
+            total: done.saturating_duration_since(arrived),
+        };
+        self.shared.count(camera, |statistics| statistics.record(done, stages));
+        Judged { answer, evidence }
+    }
+
+    /// What was found out about the regions, counted.
+    fn found(
+        &self,
+        camera: usize,
+        regions: Vec<NamedRegion>,
+        picture: Picture,
+        looked: Looked,
+    ) -> (Vec<Entry>, Option<Evidence>, Option<Timings>) {
+        let Looked { output, decoded, options, .. } = looked;
+        match output {
+            None => (Vec::new(), None, None),
+            Some(Err(refusal)) => (self.refused(camera, regions, &refusal), None, None),
+            Some(Ok(PipelineOutput { results, activations, timings })) => {
+                let rows = results.iter().map(|result| result.row).collect();
+                let entries = entries::judged(regions, results);
+                entries::count_verdicts(self.shared, camera, &entries);
+                (entries, Some(Evidence { decoded, picture, options, activations, rows }), timings)
+            }
         }
     }
-}
 
-fn entries(
-    regions: Vec<NamedRegion>,
-    outcomes: impl Iterator<Item = Result<crate::pipeline::Outcome, String>>,
-) -> Vec<Entry> {
-    regions.into_iter().zip(outcomes).map(|(region, outcome)| Entry { region, outcome }).collect()
-}
+    /// Entries for the regions beyond `max_regions`; `judged` were not beyond it.
+    fn beyond_limit(&self, camera: usize, judged: usize, beyond: Vec<NamedRegion>) -> Vec<Entry> {
+        self.refused(camera, beyond, &entries::beyond_limit(judged))
+    }
 
-fn count_unknown(shared: &Shared, camera: usize, entries: &[Entry]) {
-    let reasons = entries.iter().filter_map(|entry| match &entry.outcome {
-        Err(reason) => Some(short(reason)),
-        Ok(outcome) => (outcome.verdict == Verdict::Unknown).then_some(short(&outcome.reason)),
-    });
-    shared.count(camera, |statistics| reasons.for_each(|reason| statistics.unknown(reason)));
-}
-
-/// The part of a reason that is the same for every image.
-fn short(reason: &str) -> &str {
-    let varies = |c: char| c.is_ascii_digit() || c == ':' || c == '`';
-    let end = reason.find(varies).unwrap_or(reason.len());
-    if reason[..end].trim().is_empty() { "other" } else { reason[..end].trim() }
-}
-
-/// Short name of a decoding problem, for the counters.
-fn kind(error: &FrameError) -> &'static str {
-    match error {
-        FrameError::Encoding { .. } => "unsupported encoding",
-        FrameError::Depth { .. } => "depth image",
-        FrameError::Format { .. } => "unsupported format",
-        FrameError::Empty { .. } | FrameError::TooLarge { .. } | FrameError::Odd { .. } => "impossible dimensions",
-        FrameError::Step { .. } | FrameError::DataLength { .. } => "wrong data size",
-        FrameError::Truncated { .. } | FrameError::Jpeg(_) | FrameError::Decode(_) => "corrupt image",
-        _ => "undecodable image",
+    fn refused(&self, camera: usize, regions: Vec<NamedRegion>, refusal: &Refusal) -> Vec<Entry> {
+        entries::count_refused(self.shared, camera, regions.len(), refusal);
+        entries::refused(regions, &refusal.reason)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::node::input::pairing::Stamp;
-    use crate::node::input::request::Bytes;
-    use crate::node::input::request::Header;
-    use crate::node::parameters::names::CameraName;
-    use crate::node::parameters::settings::Settings;
-    use crate::pipeline::{Hypothesis, Outcome, RegionResult};
-    use std::sync::Mutex;
-
-    /// Says class 1 for every region that starts in the image, and refuses the others.
-    struct Fake;
-
-    impl Judge for Fake {
-        fn judge(&mut self, frame: &Frame<'_>, regions: &[Region], tuning: &Tuning) -> PipelineOutput {
-            let result = |region: &Region| {
-                let hypothesis = Hypothesis { class: 1, score: 0.5 };
-                let top_k = vec![hypothesis; tuning.top_k];
-                let outcome = Outcome::unknown(top_k, "no monitor: x".into());
-                let inside = region.x < frame.width();
-                RegionResult {
-                    region: *region,
-                    judged: None,
-                    outcome: if inside { Ok(outcome) } else { Err(format!("region {} is outside", region.x)) },
-                    row: None,
-                }
-            };
-            PipelineOutput { results: regions.iter().map(result).collect(), activations: None }
-        }
-    }
-
-    fn shared() -> Shared {
-        Shared::new(Arc::new(Mutex::new(Settings::default())), &[CameraName::default()])
-    }
-
-    fn request(sec: i32, encoding: &str, regions: Vec<NamedRegion>) -> Request {
-        let data = Bytes::new(vec![7; 6]);
-        let picture =
-            Picture::Raw { encoding: encoding.into(), width: 2, height: 1, step: 6, is_bigendian: false, data };
-        let header = Header { stamp: Stamp { sec, nanosec: 3 }, frame_id: "camera".into() };
-        Request { header, picture, regions, arrived: Instant::now(), received: Stamp::default() }
-    }
-
-    fn region(x: u32) -> NamedRegion {
-        NamedRegion { id: format!("sign {x}"), region: Region { x, y: 0, width: 1, height: 1 }, do_rectify: true }
-    }
-
-    /// Keeps the answers.
-    #[derive(Default)]
-    struct Kept(Vec<Answer>);
-
-    impl Sink for Kept {
-        fn publish(&mut self, _camera: usize, answer: &Answer) {
-            self.0.push(answer.clone());
-        }
-
-        fn show(&mut self, _camera: usize, _judged: Judged) {}
-    }
-
-    /// Judges the requests one after the other and returns the answers.
-    fn answers(shared: &Shared, requests: Vec<Request>) -> Vec<Answer> {
-        let mut kept = Kept::default();
-        for request in requests {
-            judge_one(shared, &mut Fake, &mut kept, 0, request);
-        }
-        kept.0
-    }
-
-    #[test]
-    fn header_and_regions_come_back_unchanged_and_in_order() {
-        let shared = shared();
-        let answers = answers(&shared, vec![request(5, "rgb8", vec![region(1), region(0)])]);
-        assert_eq!(answers[0].header, Header { stamp: Stamp { sec: 5, nanosec: 3 }, frame_id: "camera".into() });
-        let regions: Vec<&NamedRegion> = answers[0].entries.iter().map(|entry| &entry.region).collect();
-        assert_eq!(regions, [&region(1), &region(0)]);
-        assert_eq!(answers[0].entries[0].outcome.as_ref().unwrap().top_k.len(), 3);
-    }
-
-    #[test]
-    fn problems_become_reasons_and_the_loop_goes_on() {
-        let shared = shared();
-        let requests = vec![
-            request(1, "yuv420p", vec![region(0), region(1)]),
-            request(2, "rgb8", vec![region(99)]),
-            request(3, "rgb8", vec![NamedRegion::whole_image()]),
-        ];
-        let answers = answers(&shared, requests);
-        let reasons: Vec<&String> =
-            answers[0].entries.iter().map(|entry| entry.outcome.as_ref().unwrap_err()).collect();
-        assert!(reasons.len() == 2 && reasons[0].contains("yuv420p"), "{reasons:?}");
-        assert_eq!(answers[1].entries[0].outcome.as_ref().unwrap_err(), "region 99 is outside");
-        assert!(answers[2].entries[0].outcome.is_ok());
-        let unknown = shared.count(0, |statistics| statistics.counts().unknown.clone());
-        let expected = [("unsupported encoding", 2), ("region", 1), ("no monitor", 1)];
-        assert_eq!(unknown, expected.map(|(reason, count)| (reason.to_owned(), count)).into());
-        assert_eq!(shared.count(0, |statistics| statistics.counts().judged), 3);
-    }
-
-    #[test]
-    fn no_regions_give_an_empty_answer_without_decoding() {
-        let shared = shared();
-        let answers = answers(&shared, vec![request(1, "nonsense", vec![])]);
-        assert!(answers[0].entries.is_empty());
-        assert!(shared.count(0, |statistics| statistics.counts().unknown.is_empty()));
-    }
-
-    #[test]
-    fn closed_slots_end_the_loop() {
-        let shared = shared();
-        let start = Instant::now();
-        std::thread::scope(|scope| {
-            let thread = scope.spawn(|| run(&shared, &mut Fake, &mut Kept::default()));
-            std::thread::sleep(Duration::from_millis(30));
-            shared.slots.close();
-            thread.join().unwrap();
-        });
-        assert!(start.elapsed() < Duration::from_secs(5));
-    }
-
-    #[test]
-    fn reasons_are_counted_without_their_numbers() {
-        assert_eq!(short("region 3,4 is outside"), "region");
-        assert_eq!(short("activations are not finite"), "activations are not finite");
-        assert_eq!(short("12 oranges"), "other");
-    }
-}
+mod tests;

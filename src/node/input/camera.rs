@@ -1,14 +1,19 @@
-//! What happens to the messages of one camera before inference: pairing with regions, dropping, jumps in time.
+//! What happens to the messages of one camera before inference.
+//!
+//! Every image that comes is judged, answered UNKNOWN with its reason, or counted as dropped. What inference gets is in
+//! the order in which the images of one time line arrived (see [`super::pairing`]), and inference keeps it.
 
 use std::time::Instant;
 
-use super::pairing::{Added, Pairing, Stamp};
-use super::request::{Answer, Header, NamedRegion, Picture, Request};
+use super::notices::Notices;
+use super::pairing::{Event, Pairing, Rules, Stamp, Why};
+use super::refusals;
+use super::request::{Header, NamedRegion, Picture, Refusal, Refused, Regions, Request, Task};
+use super::timeline::{Jump, Seen, TimeLines};
+use super::waiting::Waiting;
 use crate::node::health::statistics::{DropReason, Statistics};
 use crate::node::inference::shared::Shared;
-
-/// Images that wait for their regions at most.
-const MAX_WAITING: usize = 32;
+use crate::node::parameters::settings::{CameraSettings, WithoutRegions};
 
 /// When something arrived.
 #[derive(Debug, Clone, Copy)]
@@ -24,82 +29,222 @@ pub struct Arrival {
 pub struct Camera {
     shared: Shared,
     index: usize,
-    waiting: Option<Pairing<Waiting, Vec<NamedRegion>>>,
+    pairing: Option<Pairing<Image>>,
+    lines: TimeLines,
+    notices: Notices,
 }
 
 #[derive(Debug)]
-struct Waiting {
-    header: Header,
-    picture: Picture,
+struct Image {
     arrival: Arrival,
+    /// The image, or why nobody will look at it.
+    content: Result<Picture, Refusal>,
+}
+
+impl Arrival {
+    /// ROS clock minus stamp, in nanoseconds; `None` while there is no clock.
+    #[must_use]
+    pub fn age_nanos(&self, stamp: Stamp) -> Option<i64> {
+        (self.ros != Stamp::default()).then(|| self.ros.since(stamp))
+    }
 }
 
 impl Camera {
     /// The camera at `index`; its images wait for regions when `with_regions`, and are judged whole otherwise.
     #[must_use]
     pub fn new(shared: Shared, index: usize, with_regions: bool) -> Self {
-        Self { shared, index, waiting: with_regions.then(|| Pairing::new(MAX_WAITING)) }
+        let pairing = with_regions.then(Pairing::default);
+        Self { shared, index, pairing, lines: TimeLines::default(), notices: Notices::default() }
     }
 
     /// Takes an image.
     pub fn image(&mut self, header: Header, picture: Picture, arrival: Arrival) {
-        let jumped = self.count(|statistics| statistics.arrived(header.stamp, arrival.at));
-        if jumped {
-            tracing::info!("the stamps jumped back in time (a bag that starts again?): starting afresh");
-            self.forget(DropReason::TimeJump);
+        let settings = self.settings();
+        let seen = self.lines.see(header.stamp, arrival.at);
+        self.note_arrival(&header, &seen, arrival);
+        if let Some(jump) = seen.jump {
+            self.jump(&jump, arrival.at);
         }
         if !self.shared.is_enabled() {
             return self.drop_images(DropReason::Disabled, 1);
         }
-        let stamp = header.stamp;
-        let waiting = Waiting { header, picture, arrival };
-        let Some(pairing) = &mut self.waiting else {
-            return self.submit(waiting, vec![NamedRegion::whole_image()]);
+        let content = match refusals::too_old(arrival.age_nanos(header.stamp), settings.max_image_age) {
+            Some(refusal) => Err(refusal),
+            None => Ok(picture),
         };
-        match pairing.add_image(stamp, waiting, arrival.at) {
-            Added::Paired(waiting, regions) => self.submit(waiting, regions),
-            Added::Waits { evicted } => self.drop_images(DropReason::NoRoom, evicted.iter().count()),
+        self.count(|statistics| statistics.input_mut().stale += u64::from(content.is_err()));
+        self.admit(waiting(header, &seen, Image { arrival, content }), &settings);
+    }
+
+    /// Takes the regions of the image with that header, which came at `now`.
+    pub fn regions(&mut self, header: Header, regions: Regions, now: Instant) {
+        let rectified = regions.named.iter().filter(|named| named.do_rectify).count();
+        self.count(|statistics| {
+            statistics.region_array();
+            statistics.input_mut().rectify_ignored += rectified as u64;
+        });
+        self.notices.rectify(rectified, now);
+        if !self.shared.is_enabled() {
+            return;
         }
+        let settings = self.settings();
+        let events = self.pairing.as_mut().map(|pairing| pairing.add_regions(header, regions, rules(&settings), now));
+        self.act_all(events.unwrap_or_default(), &settings, now);
     }
 
-    /// Takes the regions of the image with that header.
-    pub fn regions(&mut self, header: &Header, regions: Vec<NamedRegion>) {
-        self.count(Statistics::region_array);
-        let paired = self.waiting.as_mut().and_then(|pairing| pairing.add_regions(header.stamp, regions));
-        if let Some((waiting, regions)) = paired {
-            self.submit(waiting, regions);
-        }
+    /// Lets go of images and regions that have waited long enough for each other at `now`.
+    pub fn tick(&mut self, now: Instant) {
+        let settings = self.settings();
+        let events = self.pairing.as_mut().map(|pairing| pairing.tick(rules(&settings), now));
+        self.act_all(events.unwrap_or_default(), &settings, now);
+        let interleaved = self.lines.interleaved(now);
+        self.count(|statistics| statistics.input_mut().interleaved = interleaved);
     }
 
-    /// Answers for the images whose regions did not come in time.
-    #[must_use]
-    pub fn overdue(&mut self, now: Instant) -> Vec<Answer> {
-        let Some(pairing) = &mut self.waiting else { return Vec::new() };
-        let (timeout, levels) = (self.shared.camera(self.index).regions_timeout, self.shared.tuning().levels());
-        let overdue = pairing.expired(now, timeout);
-        let reason = format!("no regions with the stamp of the image within {:.2} s", timeout.as_secs_f64());
-        let answer = |Waiting { header, arrival, .. }: Waiting| {
-            self.shared.count(self.index, |statistics| {
-                statistics.regions_missing();
-                statistics.unknown("no regions in time");
-                statistics.judged(now, now.saturating_duration_since(arrival.at));
-            });
-            Answer::unknown(header, arrival.ros, levels, vec![NamedRegion::whole_image()], &reason)
-        };
-        overdue.into_iter().map(answer).collect()
-    }
-
-    /// Forgets the images that wait for regions, and counts them.
+    /// Drops, counted, the images that wait for regions, and forgets the regions and times that were seen.
     pub fn forget(&mut self, reason: DropReason) {
-        let waiting = self.waiting.as_mut().map_or(0, Pairing::clear);
+        let waiting = self.pairing.as_mut().map_or(0, |pairing| pairing.clear().len());
         self.drop_images(reason, waiting);
+        self.note_waiting();
+        self.lines = TimeLines::default();
     }
 
-    fn submit(&self, waiting: Waiting, regions: Vec<NamedRegion>) {
-        let Waiting { header, picture, arrival } = waiting;
-        let request = Request { header, picture, regions, arrived: arrival.at, received: arrival.ros };
-        let replaced = self.shared.slots.push(self.index, request);
-        self.drop_images(DropReason::Replaced, replaced.iter().count());
+    fn note_arrival(&mut self, header: &Header, seen: &Seen, arrival: Arrival) {
+        let interleaved = self.lines.interleaved(arrival.at);
+        self.count(|statistics| {
+            statistics.arrived(header.stamp, arrival.at);
+            let input = statistics.input_mut();
+            input.aged(arrival.age_nanos(header.stamp));
+            input.missing(seen.missing);
+            input.repeated_stamps += u64::from(seen.repeated);
+            input.interleaved = interleaved;
+        });
+        if let Some(interleaved) = interleaved {
+            self.notices.time_lines(interleaved, &self.settings().image_topic, arrival.at);
+        }
+    }
+
+    /// The stamps go on in another time: what waits is of the old one.
+    fn jump(&mut self, jump: &Jump, now: Instant) {
+        self.notices.jump(jump, now);
+        let (images, arrays) = match &mut self.pairing {
+            Some(pairing) => pairing.forget_before(jump),
+            None => Default::default(),
+        };
+        self.count(|statistics| {
+            statistics.time_jumped();
+            statistics.dropped(DropReason::TimeJump, images.len());
+            statistics.input_mut().regions_unmatched += arrays as u64;
+        });
+        self.note_waiting();
+    }
+
+    /// Lets an image wait for its regions, or go on at once when the camera has none.
+    fn admit(&mut self, image: Waiting<Image>, settings: &CameraSettings) {
+        let now = image.image.arrival.at;
+        match &mut self.pairing {
+            Some(pairing) => {
+                let events = pairing.add_image(image, rules(settings), now);
+                self.act_all(events, settings, now);
+            }
+            None => self.go(image, Regions::whole_image(), now),
+        }
+    }
+
+    fn act_all(&mut self, events: Vec<Event<Image>>, settings: &CameraSettings, now: Instant) {
+        for event in events {
+            self.act(event, settings, now);
+        }
+        self.note_waiting();
+    }
+
+    fn act(&mut self, event: Event<Image>, settings: &CameraSettings, now: Instant) {
+        match event {
+            Event::Ready(image, regions) => self.go(image, regions, now),
+            Event::Answered(image) => self.go(image, Regions::default(), now),
+            Event::GivenUp(image, why) => self.give_up(image, &why, settings, now),
+            Event::Late { delay } => {
+                let late = delay.saturating_sub(settings.regions_timeout);
+                self.count(|statistics| statistics.input_mut().late_regions(late));
+                if !late.is_zero() {
+                    self.notices.late(delay, settings.regions_timeout, now);
+                }
+            }
+            Event::OutOfOrder => self.count(|statistics| statistics.input_mut().regions_out_of_order += 1),
+            Event::Unmatched(arrays) => {
+                self.count(|statistics| statistics.input_mut().regions_unmatched += arrays as u64);
+            }
+        }
+    }
+
+    /// Does with an image without regions what the parameter `without_regions` says.
+    fn give_up(&mut self, image: Waiting<Image>, why: &Why, settings: &CameraSettings, now: Instant) {
+        match (settings.without_regions, why) {
+            (WithoutRegions::Wait, _) => {
+                let late = self.notices.latest_delay(now);
+                let refusal = refusals::without_regions(why, &image.header, settings, late);
+                self.count(Statistics::regions_missing);
+                self.refuse(image.header, image.image.arrival, refusal);
+            }
+            (WithoutRegions::Skip, Why::NoRoom(_)) => self.drop_images(DropReason::NoRoom, 1),
+            (WithoutRegions::Skip, _) => self.drop_images(DropReason::NoRegions, 1),
+            (WithoutRegions::WholeImage, Why::Overtaken) => self.drop_images(DropReason::LateRegions, 1),
+            (WithoutRegions::WholeImage, _) => self.go(image, Regions::whole_image(), now),
+        }
+    }
+
+    /// Hands an image to inference: with its regions, or with the reason why nobody will look at it.
+    fn go(&mut self, image: Waiting<Image>, regions: Regions, now: Instant) {
+        let Waiting { header, image: Image { arrival, content }, .. } = image;
+        match content {
+            Ok(picture) => self.submit(header, arrival, picture, regions, now),
+            Err(refusal) => self.refuse(header, arrival, refusal),
+        }
+    }
+
+    /// Puts an image into the slot, where it replaces an older one.
+    fn submit(&mut self, header: Header, arrival: Arrival, picture: Picture, regions: Regions, now: Instant) {
+        if !self.shared.is_enabled() {
+            return self.drop_images(DropReason::Disabled, 1);
+        }
+        let (regions, beyond) = self.limited(regions, now);
+        let received = arrival.ros;
+        let request = Request { header, picture, regions, beyond, arrived: arrival.at, ready: now, received };
+        let replaced = self.shared.slots.push(self.index, Task::Judge(request));
+        self.count(|statistics| {
+            statistics.dropped(DropReason::Replaced, replaced.iter().count());
+            statistics.input_mut().waited(now.saturating_duration_since(arrival.at));
+        });
+    }
+
+    /// Puts an answer into the slot: the inference thread publishes it in its turn.
+    fn refuse(&self, header: Header, arrival: Arrival, refusal: Refusal) {
+        if !self.shared.is_enabled() {
+            return self.drop_images(DropReason::Disabled, 1);
+        }
+        let refused = Refused { header, received: arrival.ros, refusal };
+        let dropped = self.shared.slots.append(self.index, Task::Refuse(refused));
+        self.drop_images(DropReason::NoRoom, dropped.iter().count());
+    }
+
+    /// The regions to judge, and those beyond the parameter `max_regions`.
+    fn limited(&mut self, regions: Regions, now: Instant) -> (Vec<NamedRegion>, Vec<NamedRegion>) {
+        let (asked, limit) = (regions.asked(), self.shared.tuning().max_regions);
+        let mut named = regions.named;
+        let beyond = named.split_off(limit.min(named.len()));
+        let over = asked.saturating_sub(limit);
+        self.count(|statistics| statistics.input_mut().regions_over_limit += over as u64);
+        self.notices.over_limit(asked, limit, now);
+        (named, beyond)
+    }
+
+    fn note_waiting(&self) {
+        let waiting = self.pairing.as_ref().map_or(0, |pairing| pairing.fullness().images);
+        self.count(|statistics| statistics.input_mut().waiting = waiting);
+    }
+
+    fn settings(&self) -> CameraSettings {
+        self.shared.camera(self.index)
     }
 
     fn drop_images(&self, reason: DropReason, images: usize) {
@@ -111,101 +256,14 @@ impl Camera {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::node::health::statistics::Counts;
-    use crate::node::inference::slots::Taken;
-    use crate::node::parameters::names::CameraName;
-    use crate::node::parameters::settings::Settings;
-    use crate::node::parameters::table::Value;
-    use std::sync::{Arc, Mutex};
-    use std::time::Duration;
-
-    fn shared() -> Shared {
-        Shared::new(Arc::new(Mutex::new(Settings::default())), &[CameraName::default()])
-    }
-
-    fn header(sec: i32) -> Header {
-        Header { stamp: Stamp { sec, nanosec: 0 }, frame_id: "camera".into() }
-    }
-
-    fn show(camera: &mut Camera, sec: i32) -> Instant {
-        let at = Instant::now();
-        let picture = Picture::Compressed { format: String::new(), data: super::super::request::Bytes::new(vec![]) };
-        camera.image(header(sec), picture, Arrival { at, ros: Stamp::default() });
-        at
-    }
-
-    fn taken(shared: &Shared) -> Option<Request> {
-        match shared.slots.take(Duration::ZERO) {
-            Taken::Items(mut requests) => requests.pop().map(|(_, request)| request),
-            Taken::TimedOut | Taken::Closed => None,
-        }
-    }
-
-    fn counts(shared: &Shared) -> Counts {
-        shared.count(0, |statistics| statistics.counts().clone())
-    }
-
-    #[test]
-    fn without_regions_the_newest_whole_image_is_judged_and_the_others_are_counted() {
-        let shared = shared();
-        let mut camera = Camera::new(shared.clone(), 0, false);
-        for sec in 1..=3 {
-            show(&mut camera, sec);
-        }
-        let request = taken(&shared).unwrap();
-        assert_eq!((request.header, request.regions), (header(3), vec![NamedRegion::whole_image()]));
-        assert_eq!((counts(&shared).received, counts(&shared).dropped), (3, [(DropReason::Replaced, 2)].into()));
-    }
-
-    #[test]
-    fn with_regions_an_image_waits_for_them_and_an_empty_array_counts() {
-        let shared = shared();
-        let mut camera = Camera::new(shared.clone(), 0, true);
-        show(&mut camera, 1);
-        assert!(taken(&shared).is_none());
-        camera.regions(&header(1), vec![]);
-        assert_eq!(taken(&shared).unwrap().regions, []);
-    }
-
-    #[test]
-    fn an_image_without_regions_is_answered_unknown_once() {
-        let shared = shared();
-        shared.settings.lock().unwrap().set("regions_timeout_secs", Value::Double(0.2)).unwrap();
-        let mut camera = Camera::new(shared.clone(), 0, true);
-        let arrived = show(&mut camera, 1);
-        assert!(camera.overdue(arrived + Duration::from_millis(199)).is_empty());
-        let answers = camera.overdue(arrived + Duration::from_millis(200));
-        assert_eq!(answers[0].header, header(1));
-        assert!(answers[0].entries[0].outcome.as_ref().unwrap_err().contains("within 0.20 s"));
-        assert!(camera.overdue(arrived + Duration::from_secs(9)).is_empty());
-        camera.regions(&header(1), vec![]);
-        assert!(taken(&shared).is_none());
-        assert_eq!(counts(&shared).regions_missing, 1);
-    }
-
-    #[test]
-    fn a_jump_back_in_time_forgets_what_waits() {
-        let shared = shared();
-        let mut camera = Camera::new(shared.clone(), 0, true);
-        show(&mut camera, 100);
-        show(&mut camera, 10);
-        camera.regions(&header(100), vec![]);
-        assert!(taken(&shared).is_none());
-        camera.regions(&header(10), vec![]);
-        assert_eq!(taken(&shared).unwrap().header, header(10));
-        assert_eq!((counts(&shared).time_jumps, counts(&shared).dropped), (1, [(DropReason::TimeJump, 1)].into()));
-    }
-
-    #[test]
-    fn while_judging_is_switched_off_images_are_counted() {
-        let shared = shared();
-        shared.enable(false);
-        let mut camera = Camera::new(shared.clone(), 0, false);
-        show(&mut camera, 1);
-        assert!(taken(&shared).is_none());
-        assert_eq!(counts(&shared).dropped, [(DropReason::Disabled, 1)].into());
-    }
+fn rules(settings: &CameraSettings) -> Rules {
+    Rules { timeout: settings.regions_timeout, tolerance: settings.regions_tolerance }
 }
+
+fn waiting(header: Header, seen: &Seen, image: Image) -> Waiting<Image> {
+    let bytes = image.content.as_ref().map_or(0, Picture::bytes);
+    Waiting { header, line: seen.line, since: image.arrival.at, bytes, answered: image.content.is_err(), image }
+}
+
+#[cfg(test)]
+mod tests;

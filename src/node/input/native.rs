@@ -5,8 +5,10 @@ use r2r::activation_monitor::msg as ours;
 use r2r::sensor_msgs::msg::{CompressedImage, Image};
 use r2r::{NativeMsg, WrappedTypesupport};
 
+#[cfg(vision_msgs)]
+use super::boxes::BoundingBox;
 use super::pairing::Stamp;
-use super::request::{Bytes, Header, NamedRegion, Picture};
+use super::request::{Bytes, Header, NamedRegion, Picture, Regions};
 use crate::frame::Region;
 
 /// A message that owns its memory and is only read.
@@ -83,13 +85,35 @@ pub fn from_compressed(message: NativeMsg<CompressedImage>) -> (Header, Picture)
 
 /// Header and regions of a message.
 #[must_use]
-pub fn from_regions(message: &NativeMsg<ours::RegionArray>) -> (Header, Vec<NamedRegion>) {
-    let regions = slice!(message.regions).iter().map(|region| {
+pub fn from_regions(message: &NativeMsg<ours::RegionArray>) -> (Header, Regions) {
+    let all = slice!(message.regions);
+    let read = all.iter().take(Regions::MOST_READ).map(|region| {
         let (roi, id) = (&region.roi, text!(region.id));
         let region = Region { x: roi.x_offset, y: roi.y_offset, width: roi.width, height: roi.height };
         NamedRegion { id, region, do_rectify: roi.do_rectify }
     });
-    (header!(message), regions.collect())
+    (header!(message), Regions { named: read.collect(), unread: all.len().saturating_sub(Regions::MOST_READ) })
+}
+
+/// Header and boxes of a message. A detection without an id is called after its best class.
+#[cfg(vision_msgs)]
+#[must_use]
+pub fn from_detections(message: &NativeMsg<r2r::vision_msgs::msg::Detection2DArray>) -> (Header, Regions) {
+    let all = slice!(message.detections);
+    let read = all.iter().take(Regions::MOST_READ).map(|detection| {
+        let (id, bounds) = (text!(detection.id), &detection.bbox);
+        let bounds = BoundingBox {
+            center_x: bounds.center.position.x,
+            center_y: bounds.center.position.y,
+            theta: bounds.center.theta,
+            size_x: bounds.size_x,
+            size_y: bounds.size_y,
+        };
+        let class = slice!(detection.results).first().map(|result| text!(result.hypothesis.class_id));
+        let id = if id.is_empty() { class.unwrap_or_default() } else { id };
+        NamedRegion { id, region: bounds.region(), do_rectify: false }
+    });
+    (header!(message), Regions { named: read.collect(), unread: all.len().saturating_sub(Regions::MOST_READ) })
 }
 
 #[cfg(test)]
@@ -140,6 +164,39 @@ mod tests {
             do_rectify: true,
         };
         let found = from_regions(&NativeMsg::from(&array));
-        assert_eq!(found, (ours_header, vec![named("sign"), named("")]));
+        assert_eq!(found, (ours_header, Regions { named: vec![named("sign"), named("")], unread: 0 }));
+    }
+
+    #[test]
+    fn no_more_than_anyone_may_judge_are_read() {
+        let array = ours::RegionArray { regions: vec![ours::Region::default(); 10_003], ..Default::default() };
+        let (_, regions) = from_regions(&NativeMsg::from(&array));
+        assert_eq!((regions.named.len(), regions.unread, regions.asked()), (Regions::MOST_READ, 3, 10_003));
+    }
+
+    #[cfg(vision_msgs)]
+    #[test]
+    fn detections_are_regions_named_by_id_or_best_class() {
+        use r2r::vision_msgs::msg::{Detection2D, Detection2DArray, ObjectHypothesisWithPose};
+        let (theirs, ours_header) = header();
+        let mut box_of_detector = Detection2D::default();
+        box_of_detector.bbox.center.position = r2r::vision_msgs::msg::Point2D { x: 20.0, y: 30.0 };
+        (box_of_detector.bbox.size_x, box_of_detector.bbox.size_y) = (11.0, 8.0);
+        let result = |class: &str| {
+            let mut result = ObjectHypothesisWithPose::default();
+            result.hypothesis.class_id = class.into();
+            result
+        };
+        let detection = |id: &str, classes: &[&str]| Detection2D {
+            id: id.into(),
+            results: classes.iter().map(|class| result(class)).collect(),
+            ..box_of_detector.clone()
+        };
+        let detections = vec![detection("7", &["stop"]), detection("", &["yield", "stop"]), detection("", &[])];
+        let array = Detection2DArray { header: theirs, detections };
+        let (found, regions) = from_detections(&NativeMsg::from(&array));
+        let region = Region { x: 14, y: 26, width: 12, height: 8 };
+        let named = ["7", "yield", ""].map(|id| NamedRegion { id: id.into(), region, do_rectify: false });
+        assert_eq!((found, regions), (ours_header, Regions { named: named.into(), unread: 0 }));
     }
 }

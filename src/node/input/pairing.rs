@@ -1,162 +1,421 @@
 //! Brings together an image and the regions that have its stamp, whichever of them comes first.
+//!
+//! Images wait in a room, in the order of their arrival; region arrays wait beside it. Whatever leaves the room leaves it
+//! in line (see [`WaitingRoom`]): an image that has its regions takes those in line before it along, as overtaken, so that
+//! no answer is for an older image than the one before.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Stamp of a ROS header.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Stamp {
-    /// Whole seconds.
-    pub sec: i32,
-    /// Nanoseconds on top, 0..1e9.
-    pub nanosec: u32,
+use super::arrays::{Arrays, Near, distance};
+use super::departed::{Departed, Gone, Way};
+use super::request::{Header, Regions};
+use super::timeline::Jump;
+use super::waiting::{Fullness, Waiting, WaitingRoom};
+
+pub use super::stamp::Stamp;
+
+/// Regions wait for their image at least as long as this, however short images wait for them.
+const ARRAYS_WAIT_AT_LEAST: Duration = Duration::from_secs(1);
+
+/// How images and regions find each other. May be others at every call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// How long an image waits.
+    pub timeout: Duration,
+    /// How far the stamps of an image and its regions may lie apart.
+    pub tolerance: Duration,
 }
 
-impl Stamp {
-    /// Nanoseconds since the epoch of the clock that made the stamp.
-    #[must_use]
-    pub fn nanos(self) -> i64 {
-        i64::from(self.sec) * 1_000_000_000 + i64::from(self.nanosec)
-    }
-}
-
-/// Images and regions that wait for each other. Both sides are bounded; the oldest goes first.
-#[derive(Debug)]
-pub struct Pairing<I, R> {
-    images: VecDeque<Waiting<I>>,
-    regions: VecDeque<(Stamp, R)>,
-    capacity: usize,
-}
-
-#[derive(Debug)]
-struct Waiting<I> {
-    stamp: Stamp,
-    since: Instant,
-    image: I,
-}
-
-/// What came of adding an image.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Added<I, R> {
-    /// Its regions were there already.
-    Paired(I, R),
-    /// It waits; an older image had to go when there was no room left.
-    Waits {
-        /// The image that went.
-        evicted: Option<I>,
+/// What happened in the room.
+#[derive(Debug, PartialEq)]
+pub enum Event<I> {
+    /// An image has its regions.
+    Ready(Waiting<I>, Regions),
+    /// An image that came with its answer has its turn.
+    Answered(Waiting<I>),
+    /// An image goes without regions.
+    GivenUp(Waiting<I>, Why),
+    /// Regions came after their image was given up, `delay` after the image. Whoever raises the time-out gets them.
+    Late {
+        /// Time from the arrival of the image.
+        delay: Duration,
     },
+    /// Regions came after those of a newer image.
+    OutOfOrder,
+    /// So many region arrays never had an image.
+    Unmatched(usize),
 }
 
-impl<I, R> Pairing<I, R> {
-    /// At most `capacity` images and as many region arrays wait.
+/// Why an image goes without regions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Why {
+    /// They did not come in time; others may have come.
+    TimedOut(Option<Near>),
+    /// A newer image in line had its regions first.
+    Overtaken,
+    /// There was no room to wait any longer.
+    NoRoom(Fullness),
+}
+
+/// Images and regions that wait for each other.
+#[derive(Debug)]
+pub struct Pairing<I> {
+    room: WaitingRoom<I>,
+    arrays: Arrays,
+    departed: Departed,
+}
+
+impl<I> Default for Pairing<I> {
+    fn default() -> Self {
+        Self { room: WaitingRoom::default(), arrays: Arrays::default(), departed: Departed::default() }
+    }
+}
+
+impl<I> Pairing<I> {
+    /// How full the room is.
     #[must_use]
-    pub fn new(capacity: usize) -> Self {
-        Self { images: VecDeque::new(), regions: VecDeque::new(), capacity }
+    pub fn fullness(&self) -> Fullness {
+        self.room.fullness()
     }
 
-    /// Adds an image that arrived at `now`.
-    pub fn add_image(&mut self, stamp: Stamp, image: I, now: Instant) -> Added<I, R> {
-        if let Some(index) = self.regions.iter().position(|(other, _)| *other == stamp)
-            && let Some((_, regions)) = self.regions.remove(index)
-        {
-            return Added::Paired(image, regions);
+    /// Lets an image in that arrived at `now`.
+    #[must_use]
+    pub fn add_image(&mut self, image: Waiting<I>, rules: Rules, now: Instant) -> Vec<Event<I>> {
+        let regions = if image.answered { None } else { self.arrays.take_for(&image.header, rules.tolerance) };
+        let place = self.room.enter(image);
+        let mut events = Vec::new();
+        if let Some(regions) = regions {
+            self.pair(place, regions, now, &mut events);
         }
-        let evicted = if self.images.len() >= self.capacity { self.images.pop_front() } else { None };
-        self.images.push_back(Waiting { stamp, since: now, image });
-        Added::Waits { evicted: evicted.map(|waiting| waiting.image) }
-    }
-
-    /// Adds regions; gives the pair when the image waits for them.
-    pub fn add_regions(&mut self, stamp: Stamp, regions: R) -> Option<(I, R)> {
-        if let Some(index) = self.images.iter().position(|waiting| waiting.stamp == stamp) {
-            return self.images.remove(index).map(|waiting| (waiting.image, regions));
+        while let Some((excess, fullness)) = self.room.take_excess() {
+            events.push(self.give_up(excess, Why::NoRoom(fullness), now));
         }
-        if self.regions.len() >= self.capacity {
-            self.regions.pop_front();
+        self.let_go(now, &mut events);
+        events
+    }
+
+    /// Takes regions that came at `now`.
+    #[must_use]
+    pub fn add_regions(&mut self, header: Header, regions: Regions, rules: Rules, now: Instant) -> Vec<Event<I>> {
+        let mut events = Vec::new();
+        let gone = self.departed.nearest(&header, rules.tolerance);
+        let (gone_away, gone) = gone.map(|(away, gone)| (away, (gone.header.stamp, missed(gone, now)))).unzip();
+        match self.nearest(&header, rules.tolerance) {
+            Some((away, place)) if gone_away.is_none_or(|gone_away| away <= gone_away) => {
+                self.pair(place, regions, now, &mut events);
+                self.let_go(now, &mut events);
+            }
+            _ => {
+                let (spent, missed) = gone.unzip();
+                let unmatched = self.arrays.keep(header, regions, spent, now);
+                events.extend(missed.flatten());
+                events.extend(unmatched_event(unmatched));
+            }
         }
-        self.regions.push_back((stamp, regions));
-        None
+        events
     }
 
-    /// Removes and returns the images that have waited for `timeout` or longer at `now`.
-    pub fn expired(&mut self, now: Instant, timeout: Duration) -> Vec<I> {
-        let fresh = |waiting: &Waiting<I>| now.saturating_duration_since(waiting.since) < timeout;
-        let expired = self.images.iter().position(fresh).unwrap_or(self.images.len());
-        self.images.drain(..expired).map(|waiting| waiting.image).collect()
+    /// What is due at `now`.
+    #[must_use]
+    pub fn tick(&mut self, rules: Rules, now: Instant) -> Vec<Event<I>> {
+        let mut events = Vec::new();
+        for image in self.room.take_expired(now, rules.timeout) {
+            let near = self.arrays.near(&image.header);
+            events.push(self.give_up(image, Why::TimedOut(near), now));
+        }
+        self.let_go(now, &mut events);
+        let unmatched = self.arrays.expire(now, rules.timeout.max(ARRAYS_WAIT_AT_LEAST));
+        events.extend(unmatched_event(unmatched));
+        events
     }
 
-    /// Forgets everything, as after a jump in time; returns the number of images that went.
-    pub fn clear(&mut self) -> usize {
-        self.regions.clear();
-        self.images.drain(..).count()
+    /// Forgets what is of the time before a jump. Returns the images that waited, and how many arrays never had one.
+    #[must_use]
+    pub fn forget_before(&mut self, jump: &Jump) -> (Vec<Waiting<I>>, usize) {
+        self.departed.clear();
+        let unmatched = self.arrays.retain(|header| jump.is_new(header.stamp));
+        (self.room.take_where(|image| image.line == jump.from), unmatched)
     }
+
+    /// Forgets everything; returns the images that waited.
+    #[must_use]
+    pub fn clear(&mut self) -> Vec<Waiting<I>> {
+        self.departed.clear();
+        self.arrays = Arrays::default();
+        self.room.take_where(|_| true)
+    }
+
+    /// Place of the waiting image nearest to regions, and how far their stamps lie apart; the oldest of several.
+    fn nearest(&self, regions: &Header, tolerance: Duration) -> Option<(Duration, usize)> {
+        let waiting = self.room.iter().enumerate().filter(|(_, image)| !image.answered);
+        waiting.filter_map(|(place, image)| Some((distance(&image.header, regions, tolerance)?, place))).min()
+    }
+
+    /// Lets the image at `place` go with its regions, after those in line before it.
+    fn pair(&mut self, place: usize, regions: Regions, now: Instant, events: &mut Vec<Event<I>>) {
+        let mut in_line = self.room.take_in_line(place);
+        let Some(image) = in_line.pop() else { return };
+        for overtaken in in_line {
+            events.push(self.give_up(overtaken, Why::Overtaken, now));
+        }
+        self.note(&image, Way::Served, now);
+        events.push(Event::Ready(image, regions));
+    }
+
+    fn give_up(&mut self, image: Waiting<I>, why: Why, now: Instant) -> Event<I> {
+        let way = match why {
+            _ if image.answered => Way::Served,
+            Why::Overtaken => Way::Overtaken,
+            Why::TimedOut(_) | Why::NoRoom(_) => Way::GivenUp,
+        };
+        self.note(&image, way, now);
+        if image.answered { Event::Answered(image) } else { Event::GivenUp(image, why) }
+    }
+
+    /// Lets the images go that have their answer and nobody in line before them.
+    fn let_go(&mut self, now: Instant, events: &mut Vec<Event<I>>) {
+        for image in self.room.take_answered() {
+            self.note(&image, Way::Served, now);
+            events.push(Event::Answered(image));
+        }
+    }
+
+    fn note(&mut self, image: &Waiting<I>, way: Way, now: Instant) {
+        self.departed.note(Gone { header: image.header.clone(), arrived: image.since, went: now, way });
+    }
+}
+
+/// What regions have missed that are for an image that has gone; `None` when nothing.
+fn missed<I>(gone: &Gone, now: Instant) -> Option<Event<I>> {
+    match gone.way {
+        Way::Served => None,
+        Way::GivenUp => Some(Event::Late { delay: now.saturating_duration_since(gone.arrived) }),
+        Way::Overtaken => Some(Event::OutOfOrder),
+    }
+}
+
+fn unmatched_event<I>(arrays: usize) -> Option<Event<I>> {
+    (arrays > 0).then_some(Event::Unmatched(arrays))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::node::input::request::NamedRegion;
+    use crate::node::input::timeline::{LineId, TimeLines};
 
-    fn stamp(sec: i32) -> Stamp {
-        Stamp { sec, nanosec: 5 }
+    const EXACT: Rules = Rules { timeout: Duration::from_millis(500), tolerance: Duration::ZERO };
+
+    /// A pairing whose images are named by the millisecond of their stamp.
+    struct Scene {
+        pairing: Pairing<u32>,
+        line: LineId,
+        rules: Rules,
+        start: Instant,
+    }
+
+    impl Scene {
+        fn new(rules: Rules) -> Self {
+            let line = TimeLines::default().see(Stamp::default(), Instant::now()).line;
+            Self { pairing: Pairing::default(), line, rules, start: Instant::now() }
+        }
+
+        fn now(&self, at_ms: u64) -> Instant {
+            self.start + Duration::from_millis(at_ms)
+        }
+
+        fn waiting(&self, image: u32, at_ms: u64) -> Waiting<u32> {
+            let (line, since) = (self.line, self.now(at_ms));
+            Waiting { header: header(image), line, since, bytes: 1, answered: false, image }
+        }
+
+        fn image(&mut self, image: u32, at_ms: u64) -> Vec<String> {
+            let (waiting, now) = (self.waiting(image, at_ms), self.now(at_ms));
+            told(self.pairing.add_image(waiting, self.rules, now))
+        }
+
+        /// An image that is answered already.
+        fn answered(&mut self, image: u32, at_ms: u64) -> Vec<String> {
+            let (waiting, now) = (Waiting { answered: true, ..self.waiting(image, at_ms) }, self.now(at_ms));
+            told(self.pairing.add_image(waiting, self.rules, now))
+        }
+
+        fn regions(&mut self, stamp: u32, at_ms: u64) -> Vec<String> {
+            let regions = Regions { named: vec![named(&stamp.to_string())], unread: 0 };
+            told(self.pairing.add_regions(header(stamp), regions, self.rules, self.now(at_ms)))
+        }
+
+        fn tick(&mut self, at_ms: u64) -> Vec<String> {
+            told(self.pairing.tick(self.rules, self.now(at_ms)))
+        }
+    }
+
+    fn header(millis: u32) -> Header {
+        let stamp = Stamp { sec: (millis / 1000) as i32, nanosec: millis % 1000 * 1_000_000 };
+        Header { stamp, frame_id: "camera".into() }
+    }
+
+    fn named(id: &str) -> NamedRegion {
+        NamedRegion { id: id.into(), ..NamedRegion::whole_image() }
+    }
+
+    /// Events in short.
+    fn told(events: Vec<Event<u32>>) -> Vec<String> {
+        let tell = |event: Event<u32>| match event {
+            Event::Ready(image, regions) => format!("{}+{}", image.image, regions.named[0].id),
+            Event::Answered(image) => format!("{} answered", image.image),
+            Event::GivenUp(image, Why::TimedOut(_)) => format!("{} timed out", image.image),
+            Event::GivenUp(image, Why::Overtaken) => format!("{} overtaken", image.image),
+            Event::GivenUp(image, Why::NoRoom(full)) => format!("{} no room of {}", image.image, full.images),
+            Event::Late { delay } => format!("late {}", delay.as_millis()),
+            Event::OutOfOrder => "out of order".to_owned(),
+            Event::Unmatched(arrays) => format!("{arrays} unmatched"),
+        };
+        events.into_iter().map(tell).collect()
     }
 
     #[test]
     fn either_side_may_come_first() {
-        let mut pairing = Pairing::new(4);
-        let now = Instant::now();
-        assert_eq!(pairing.add_image(stamp(1), "image 1", now), Added::Waits { evicted: None });
-        assert_eq!(pairing.add_regions(stamp(2), "regions 2"), None);
-        assert_eq!(pairing.add_regions(stamp(1), "regions 1"), Some(("image 1", "regions 1")));
-        assert_eq!(pairing.add_image(stamp(2), "image 2", now), Added::Paired("image 2", "regions 2"));
-        assert_eq!(pairing.clear(), 0);
+        let mut scene = Scene::new(EXACT);
+        assert!(scene.image(10, 0).is_empty() && scene.regions(20, 1).is_empty());
+        assert_eq!(scene.regions(10, 2), ["10+10"]);
+        assert_eq!(scene.image(20, 3), ["20+20"]);
+        assert_eq!(scene.tick(5000), [""; 0]);
     }
 
     #[test]
-    fn stamps_must_be_equal_to_the_nanosecond() {
-        let mut pairing = Pairing::new(4);
-        pairing.add_image(Stamp { sec: 1, nanosec: 5 }, (), Instant::now());
-        assert_eq!(pairing.add_regions(Stamp { sec: 1, nanosec: 6 }, ()), None);
-        assert_eq!(pairing.add_regions(Stamp { sec: 1, nanosec: 5 }, ()), Some(((), ())));
+    fn with_a_tolerance_the_nearest_stamp_wins_and_one_array_serves_one_image() {
+        let mut scene = Scene::new(Rules { tolerance: Duration::from_millis(20), ..EXACT });
+        scene.image(100, 0);
+        scene.image(133, 33);
+        assert_eq!(scene.regions(130, 40), ["100 overtaken", "133+130"]);
+        scene.regions(155, 41);
+        scene.regions(165, 42);
+        assert_eq!(scene.image(167, 67), ["167+165"]);
+        assert_eq!(scene.image(200, 100), [""; 0], "45 ms away");
+        assert_eq!(scene.tick(600), ["200 timed out"]);
+        assert_eq!(scene.tick(1041), ["1 unmatched"]);
     }
 
     #[test]
-    fn images_expire_in_the_order_they_came() {
-        let mut pairing: Pairing<i32, ()> = Pairing::new(4);
-        let start = Instant::now();
-        let ms = Duration::from_millis;
-        pairing.add_image(stamp(1), 1, start);
-        pairing.add_image(stamp(2), 2, start + ms(100));
-        assert!(pairing.expired(start + ms(499), ms(500)).is_empty());
-        assert_eq!(pairing.expired(start + ms(500), ms(500)), [1]);
-        assert_eq!(pairing.expired(start + ms(900), ms(500)), [2]);
-        assert_eq!(pairing.add_regions(stamp(1), ()), None);
+    fn regions_that_belong_to_an_image_that_has_gone_are_not_given_to_another() {
+        let mut scene = Scene::new(Rules { tolerance: Duration::from_millis(50), ..EXACT });
+        scene.image(100, 0);
+        assert_eq!(scene.regions(100, 10), ["100+100"]);
+        scene.image(133, 33);
+        assert_eq!(scene.regions(101, 40), [""; 0], "a second array for the image before");
+        assert_eq!(scene.regions(132, 50), ["133+132"]);
+        assert_eq!(scene.image(140, 60), [""; 0], "not the array that was left over");
     }
 
     #[test]
-    fn both_sides_are_bounded_and_the_oldest_goes() {
-        let mut pairing = Pairing::new(2);
-        let now = Instant::now();
-        pairing.add_image(stamp(1), 1, now);
-        pairing.add_image(stamp(2), 2, now);
-        assert_eq!(pairing.add_image(stamp(3), 3, now), Added::Waits { evicted: Some(1) });
-        for sec in 11..=13 {
-            assert_eq!(pairing.add_regions(stamp(sec), sec), None);
+    fn regions_before_their_image_may_be_near_the_image_before() {
+        let mut scene = Scene::new(Rules { tolerance: Duration::from_millis(30), ..EXACT });
+        scene.image(100, 0);
+        assert_eq!(scene.regions(100, 10), ["100+100"]);
+        assert!(scene.regions(120, 20).is_empty());
+        assert_eq!(scene.image(133, 33), ["133+120"]);
+    }
+
+    #[test]
+    fn what_is_before_an_image_that_has_its_regions_is_overtaken() {
+        let mut scene = Scene::new(EXACT);
+        for image in [10, 20, 30, 40] {
+            scene.image(image, u64::from(image));
         }
-        assert!(matches!(pairing.add_image(stamp(11), 11, now), Added::Waits { .. }));
-        assert_eq!(pairing.add_image(stamp(13), 13, now), Added::Paired(13, 13));
+        assert_eq!(scene.regions(30, 50), ["10 overtaken", "20 overtaken", "30+30"]);
+        assert_eq!(scene.regions(20, 60), ["out of order"]);
+        assert_eq!(scene.regions(40, 70), ["40+40"]);
     }
 
     #[test]
-    fn clearing_counts_the_images_that_waited() {
-        let mut pairing: Pairing<i32, i32> = Pairing::new(4);
-        pairing.add_image(stamp(1), 1, Instant::now());
-        pairing.add_regions(stamp(2), 2);
-        assert_eq!(pairing.clear(), 1);
-        assert!(matches!(pairing.add_image(stamp(2), 2, Instant::now()), Added::Waits { .. }));
+    fn images_of_other_frames_and_times_are_not_overtaken() {
+        let mut scene = Scene::new(EXACT);
+        let mut lines = TimeLines::default();
+        let other = [0, 9000].map(|sec| lines.see(Stamp { sec, nanosec: 0 }, Instant::now()).line)[1];
+        let (now, rules) = (scene.now(0), scene.rules);
+        let elsewhere = Waiting { line: other, ..scene.waiting(10, 0) };
+        let right = Header { frame_id: "right".into(), ..header(20) };
+        let right = Waiting { header: right, ..scene.waiting(20, 0) };
+        assert!(scene.pairing.add_image(elsewhere, rules, now).is_empty());
+        assert!(scene.pairing.add_image(right, rules, now).is_empty());
+        scene.image(30, 30);
+        assert_eq!(scene.regions(30, 40), ["30+30"]);
+        assert_eq!(scene.tick(500), ["10 timed out", "20 timed out"]);
     }
 
     #[test]
-    fn stamps_before_the_epoch_are_negative() {
-        assert_eq!(Stamp { sec: -1, nanosec: 1 }.nanos(), -999_999_999);
+    fn late_regions_are_told_with_their_delay_and_have_not_lost_an_image() {
+        let mut scene = Scene::new(EXACT);
+        scene.image(10, 0);
+        assert_eq!(scene.tick(499), [""; 0]);
+        assert_eq!(scene.tick(500), ["10 timed out"]);
+        assert_eq!(scene.regions(10, 730), ["late 730"]);
+        assert_eq!(scene.tick(9000), [""; 0]);
+        scene.regions(77, 9000);
+        assert_eq!(scene.tick(10_000), ["1 unmatched"]);
+    }
+
+    #[test]
+    fn the_time_out_may_change_while_images_wait() {
+        let mut scene = Scene::new(Rules { timeout: Duration::from_secs(60), ..EXACT });
+        scene.image(10, 0);
+        scene.image(20, 100);
+        assert_eq!(scene.tick(2000), [""; 0]);
+        scene.rules.timeout = Duration::from_millis(1950);
+        assert_eq!(scene.tick(2000), ["10 timed out"]);
+        scene.rules.timeout = Duration::ZERO;
+        assert_eq!(scene.tick(2000), ["20 timed out"]);
+    }
+
+    #[test]
+    fn answers_that_are_known_keep_their_place() {
+        let mut scene = Scene::new(EXACT);
+        assert_eq!(scene.answered(10, 0), ["10 answered"]);
+        scene.image(20, 20);
+        assert!(scene.answered(30, 30).is_empty());
+        scene.image(40, 40);
+        assert_eq!(scene.regions(40, 50), ["20 overtaken", "30 answered", "40+40"]);
+        scene.image(50, 60);
+        scene.answered(60, 70);
+        assert_eq!(scene.tick(560), ["50 timed out", "60 answered"]);
+        assert!(scene.regions(30, 600).is_empty(), "its regions have missed nothing");
+    }
+
+    /// Ten images a second that may wait for an hour: the room fills, the oldest go.
+    #[test]
+    fn a_full_room_lets_the_oldest_go() {
+        let mut scene = Scene::new(Rules { timeout: Duration::from_secs(3600), ..EXACT });
+        assert!((0..4096).all(|image| scene.image(image, u64::from(image)).is_empty()));
+        assert_eq!(scene.image(5000, 5000), ["0 no room of 4097"]);
+        assert_eq!(scene.regions(0, 5001), ["late 5001"]);
+    }
+
+    #[test]
+    fn after_a_jump_what_is_of_the_new_time_stays() {
+        let mut scene = Scene::new(Rules { tolerance: Duration::from_millis(9), ..EXACT });
+        scene.image(9000, 0);
+        scene.regions(9100, 1);
+        let mut lines = TimeLines::default();
+        let new = [0, 9000].map(|sec| lines.see(Stamp { sec, nanosec: 0 }, Instant::now()).line)[1];
+        let (now, rules) = (scene.now(20), scene.rules);
+        let first = Waiting { line: new, ..scene.waiting(1000, 20) };
+        assert!(scene.regions(1103, 10).is_empty(), "before its image");
+        assert!(scene.pairing.add_image(first, rules, now).is_empty());
+        let jump = Jump { from: scene.line, old: header(9000).stamp, new: header(1000).stamp };
+        let (images, arrays) = scene.pairing.forget_before(&jump);
+        assert_eq!((images.iter().map(|image| image.image).collect::<Vec<_>>(), arrays), (vec![9000], 1));
+        assert_eq!(scene.regions(1001, 30), ["1000+1001"]);
+        assert_eq!(scene.image(1100, 120), ["1100+1103"]);
+    }
+
+    /// A bag of the same images again: those of the first round are remembered, but what comes is for the second.
+    #[test]
+    fn regions_before_their_image_find_it_in_a_bag_that_starts_again() {
+        let mut scene = Scene::new(Rules { tolerance: Duration::from_millis(50), ..EXACT });
+        scene.image(100, 0);
+        assert_eq!(scene.regions(110, 10), ["100+110"]);
+        assert!(scene.regions(110, 1000).is_empty());
+        assert_eq!(scene.image(100, 1010), ["100+110"]);
     }
 }

@@ -61,6 +61,24 @@ pub struct NamedRegion {
     pub do_rectify: bool,
 }
 
+/// The regions of one message.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Regions {
+    /// The first [`Regions::MOST_READ`] of them.
+    pub named: Vec<NamedRegion>,
+    /// Number of further ones, which were not read.
+    pub unread: usize,
+}
+
+/// What the inference thread does for one image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Task {
+    /// Judge it.
+    Judge(Request),
+    /// Say why it is not judged, when it is its turn.
+    Refuse(Refused),
+}
+
 /// An image that waits to be judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
@@ -70,10 +88,34 @@ pub struct Request {
     pub picture: Picture,
     /// Regions to judge.
     pub regions: Vec<NamedRegion>,
+    /// Regions beyond the parameter `max_regions`: answered after the others without being judged.
+    pub beyond: Vec<NamedRegion>,
     /// When the image arrived.
     pub arrived: Instant,
-    /// The same by the node's ROS clock.
+    /// When it had its regions: from then on inference keeps it waiting.
+    pub ready: Instant,
+    /// When it arrived by the node's ROS clock.
     pub received: Stamp,
+}
+
+/// An image whose answer is UNKNOWN before anyone has looked at it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Header of the image.
+    pub header: Header,
+    /// When it arrived by the node's ROS clock.
+    pub received: Stamp,
+    /// Why it is not judged.
+    pub refusal: Refusal,
+}
+
+/// Why an image is not judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Short name, by which it is counted.
+    pub kind: &'static str,
+    /// The reason in the answer.
+    pub reason: String,
 }
 
 /// What is published for one image.
@@ -134,7 +176,49 @@ impl NamedRegion {
     }
 }
 
+impl Task {
+    /// Since when inference keeps its image waiting; `None` for an answer that needs no inference.
+    #[must_use]
+    pub fn ready(&self) -> Option<Instant> {
+        match self {
+            Self::Judge(request) => Some(request.ready),
+            Self::Refuse(_) => None,
+        }
+    }
+}
+
+impl Regions {
+    /// Regions of one message that are read at most. Nobody judges more than these: it is the largest `max_regions`.
+    pub const MOST_READ: usize = 10_000;
+
+    /// The whole image.
+    #[must_use]
+    pub fn whole_image() -> Self {
+        Self { named: vec![NamedRegion::whole_image()], unread: 0 }
+    }
+
+    /// Number of regions that were asked for.
+    #[must_use]
+    pub fn asked(&self) -> usize {
+        self.named.len() + self.unread
+    }
+
+    /// Bytes in memory, about.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.named.iter().map(|named| size_of::<NamedRegion>() + named.id.len()).sum()
+    }
+}
+
 impl Picture {
+    /// Bytes of the message that it keeps in memory.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Raw { data, .. } | Self::Compressed { data, .. } => data.as_ref().len(),
+        }
+    }
+
     /// The image, to be converted where pixels are asked for.
     ///
     /// # Errors

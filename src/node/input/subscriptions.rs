@@ -16,7 +16,10 @@ use super::camera::{Arrival, Camera};
 use super::native;
 use crate::node::output::publishers::RosClock;
 use crate::node::parameters::server::profile;
-use crate::node::parameters::settings::{CameraSettings, Transport};
+use crate::node::parameters::settings::{CameraSettings, RegionsType, Transport};
+
+const WITHOUT_VISION_MSGS: &str = "the parameter `regions_type` is detection2d_array, but this node was built without \
+     vision_msgs: install vision_msgs, source it and build again, or set regions_type to region_array";
 
 /// What a camera is subscribed to. Dropping it ends the subscriptions; r2r takes one out of the graph when its next
 /// message comes.
@@ -49,15 +52,33 @@ pub fn subscribe(
             subscriptions.each(spawner, images, move |message| take(&of_images, native::from_compressed(message)))?;
         }
     }
-    if let Some(topic) = &settings.regions_topic {
-        let (regions, camera) =
-            (node.subscribe_native::<RegionArray>(topic, profile(settings.regions_qos))?, Rc::clone(camera));
-        subscriptions.each(spawner, regions, move |message| {
-            let (header, regions) = native::from_regions(&message);
-            camera.borrow_mut().regions(&header, regions);
-        })?;
+    let Some(topic) = &settings.regions_topic else { return Ok(subscriptions) };
+    let (camera, quality) = (Rc::clone(camera), profile(settings.regions_qos));
+    let take = move |(header, regions)| camera.borrow_mut().regions(header, regions, Instant::now());
+    match settings.regions_type {
+        RegionsType::RegionArray => {
+            let regions = node.subscribe_native::<RegionArray>(topic, quality)?;
+            subscriptions.each(spawner, regions, move |message| take(native::from_regions(&message)))?;
+        }
+        #[cfg(vision_msgs)]
+        RegionsType::Detection2dArray => {
+            let regions = node.subscribe_native::<r2r::vision_msgs::msg::Detection2DArray>(topic, quality)?;
+            subscriptions.each(spawner, regions, move |message| take(native::from_detections(&message)))?;
+        }
+        #[cfg(not(vision_msgs))]
+        RegionsType::Detection2dArray => anyhow::bail!(WITHOUT_VISION_MSGS),
     }
     Ok(subscriptions)
+}
+
+/// Whether this node knows the messages that a camera asks for.
+///
+/// # Errors
+/// When it was built without them.
+pub fn check_types(settings: &CameraSettings) -> anyhow::Result<()> {
+    let foreign = settings.regions_topic.is_some() && settings.regions_type == RegionsType::Detection2dArray;
+    anyhow::ensure!(cfg!(vision_msgs) || !foreign, WITHOUT_VISION_MSGS);
+    Ok(())
 }
 
 impl Subscriptions {
@@ -84,5 +105,24 @@ impl Subscriptions {
 impl Drop for Subscriptions {
     fn drop(&mut self) {
         self.0.iter().for_each(AbortHandle::abort);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::parameters::names::CameraName;
+    use crate::node::parameters::settings::Settings;
+    use crate::node::parameters::table::Value;
+
+    #[test]
+    fn detections_are_refused_where_their_messages_are_not_known() {
+        let mut settings = Settings::default();
+        let text = |text: &str| Value::Text(text.into());
+        settings.set("regions_type", text("detection2d_array")).unwrap();
+        let check = |settings: &Settings| check_types(&settings.camera(&CameraName::default()));
+        assert!(check(&settings).is_ok(), "without regions their type does not matter");
+        settings.set("regions_topic", text("detections")).unwrap();
+        assert_eq!(check(&settings).is_ok(), cfg!(vision_msgs));
     }
 }

@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use futures::executor::LocalPool;
 
+use super::engine;
 use super::managed::Managed;
 use super::memory;
 use super::signals;
-use crate::node::health::logging;
 use crate::node::health::reporter::Reporter;
+use crate::node::health::transport;
+use crate::node::health::{logging, lookup};
 use crate::node::input::names::Names;
 use crate::node::parameters::arguments::Arguments;
 use crate::node::parameters::overrides::{self, Overrides};
@@ -28,33 +30,42 @@ const WAIT: Duration = Duration::from_millis(20);
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().collect();
-    if let Some(format) = Arguments::parse_process(&arguments).describe {
+    let asked = Arguments::parse_process(&arguments);
+    if let Some(format) = asked.describe {
         print!("{}", format.table());
         return ExitCode::SUCCESS;
     }
-    match run(&arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!("{error:#}");
-            ExitCode::FAILURE
-        }
+    if asked.list_topics {
+        return lookup::print_topics();
     }
+    let ended = run(&arguments);
+    if let Err(error) = &ended {
+        tracing::error!("{error:#}");
+    }
+    let code = u8::from(ended.is_err());
+    if engine::is_any_at_work() {
+        signals::leave(code);
+    }
+    ExitCode::from(code)
 }
 
 fn run(arguments: &[String]) -> anyhow::Result<()> {
+    // Before anything else: it may set variables of the environment, which only a single thread may do.
+    let transport = transport::prepare();
     memory::keep_freed();
     logging::forward_to_ros(NODE_NAME);
     let context = create_context()?;
     let mut node = r2r::Node::create(context, NODE_NAME, "").context("cannot create the node")?;
     logging::publish_to_rosout(&mut node)?;
+    let transport = transport.confirm();
     let settings = read_settings(&node, arguments)?;
     let stop = signals::listen().context("cannot listen for signals")?;
     let names = Names::new(&node.name()?, &node.namespace()?, arguments);
     let period = Duration::from_secs_f64(settings.double("diagnostics_period_secs"));
-    let reporter = Reporter::new(&mut node, names.clone(), period)?;
     let pool = LocalPool::new();
     let autostart = settings.bool("autostart");
     let settings = Arc::new(Mutex::new(settings));
+    let reporter = Reporter::new(&mut node, names.clone(), Arc::clone(&settings), transport, period)?;
     let parameters = ParameterServer::new(&mut node, Arc::clone(&settings))?;
     let mut managed = Managed::new(&mut node, pool.spawner(), names, settings)?;
     if autostart {

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -11,22 +12,24 @@ use anyhow::Context as _;
 use futures::executor::LocalSpawner;
 use image::RgbImage;
 
-use crate::frame::{Frame, Region};
+use crate::frame::Region;
 use crate::monitor::Monitor;
 use crate::node::health::statistics::{DropReason, Statistics};
+use crate::node::inference::batch::Judge;
+use crate::node::inference::evidence::Judged;
 use crate::node::inference::shared::Shared;
-use crate::node::inference::worker::{self, Judge, Judged, Sink};
+use crate::node::inference::worker::{self, Sink};
 use crate::node::input::camera::Camera;
 use crate::node::input::names::Names;
 use crate::node::input::request::Answer;
-use crate::node::input::subscriptions::{Subscriptions, subscribe};
+use crate::node::input::subscriptions::{Subscriptions, check_types, subscribe};
 use crate::node::output::messages::Identity;
 use crate::node::output::publishers::Outputs;
 use crate::node::output::view::{self, View};
 use crate::node::parameters::qos::{Qos, Role};
 use crate::node::parameters::server::profile;
 use crate::node::parameters::settings::{CameraSettings, Settings, Tuning};
-use crate::pipeline::{Pipeline, PipelineOutput};
+use crate::pipeline::{Deadline, Job, Pipeline, PipelineOutput};
 use crate::viewer::Viewer;
 
 /// How long the images in work may take when the node ends or is cleaned up.
@@ -47,8 +50,24 @@ pub struct Facts {
     pub model: String,
     /// Monitor file; `None` when classifying only.
     pub monitor: Option<String>,
-    /// Smallest fused p-value that the monitor can give, 0..1.
+    /// First digits of the SHA-256 of the monitor; empty without one.
+    pub monitor_id: String,
+    /// Smallest fused p-value that the monitor can give, 0..1; `None` without one.
     pub smallest_p_value: Option<f32>,
+    /// What a user must know of the monitor, in sentences.
+    pub notes: Vec<String>,
+}
+
+/// Inference threads of this process that have not ended: one that hangs is given up, but it cannot be stopped.
+static AT_WORK: AtomicUsize = AtomicUsize::new(0);
+
+/// Counts an inference thread for as long as it lives.
+struct AtWork;
+
+/// Whether an inference thread has not ended.
+#[must_use]
+pub fn is_any_at_work() -> bool {
+    AT_WORK.load(Ordering::Relaxed) > 0
 }
 
 /// Model and monitor on their way into memory. The thread that loads them is the one that will judge: libtorch prepares
@@ -95,6 +114,19 @@ pub struct Line {
     subscriptions: Option<Subscriptions>,
 }
 
+impl AtWork {
+    fn begin() -> Self {
+        AT_WORK.fetch_add(1, Ordering::Relaxed);
+        Self
+    }
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        AT_WORK.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Loading {
     /// Begins to load what `settings` name.
     ///
@@ -104,7 +136,11 @@ impl Loading {
         let (send_loaded, loaded) = sync_channel(1);
         let (begin, wait_for_begin) = sync_channel(1);
         let of_thread = settings.clone();
-        let work = move || infer(&of_thread, &send_loaded, &wait_for_begin);
+        let at_work = AtWork::begin();
+        let work = move || {
+            infer(&of_thread, &send_loaded, &wait_for_begin);
+            drop(at_work);
+        };
         let thread = std::thread::Builder::new().name("inference".into()).spawn(work)?;
         Ok(Self { settings, thread, loaded, begin })
     }
@@ -134,6 +170,7 @@ fn infer(settings: &Settings, loaded: &SyncSender<anyhow::Result<Loaded>>, begin
 }
 
 fn prepare(settings: &Settings) -> anyhow::Result<(Loaded, Pipeline)> {
+    settings.camera_names().iter().try_for_each(|name| check_types(&settings.camera(name)))?;
     let pipeline = load(settings)?;
     let blank = RgbImage::new(64, 64);
     let tuning = settings.tuning();
@@ -146,8 +183,13 @@ fn prepare(settings: &Settings) -> anyhow::Result<(Loaded, Pipeline)> {
         classes: pipeline.classifier().manifest().classes.clone(),
         model: settings.text("model").to_owned(),
         monitor: settings.path("monitor").map(|path| path.display().to_string()),
+        monitor_id: pipeline.monitor().map(|monitor| monitor.id().to_owned()).unwrap_or_default(),
         smallest_p_value: pipeline.monitor().map(Monitor::smallest_p_value),
+        notes: pipeline.monitor().map_or_else(Vec::new, Monitor::notes),
     };
+    for note in &facts.notes {
+        tracing::info!("monitor: {note}");
+    }
     Ok((Loaded { facts, viewer }, pipeline))
 }
 
@@ -181,7 +223,7 @@ impl Engine {
     ) -> anyhow::Result<Self> {
         let configured = &loading.settings;
         let cameras = configured.camera_names();
-        let identity = Identity::new(&facts.classes, short(&facts.model_sha256), "");
+        let identity = Identity::new(&facts.classes, short(&facts.model_sha256), &facts.monitor_id);
         let usual = Qos::of(configured.reliability("output_qos"));
         let qos = |topic: &str| profile(configured.qos(&names.resolve(topic), Role::Publisher, usual));
         let outputs = Outputs::new(node, &cameras, qos, identity)?;
@@ -233,12 +275,15 @@ impl Engine {
         }
     }
 
-    /// Publishes the answers to images whose regions do not come.
-    pub fn answer_overdue(&self, now: Instant) {
-        for (camera, line) in self.lines.iter().enumerate() {
-            let overdue = line.camera.borrow_mut().overdue(now);
-            overdue.iter().for_each(|answer| self.outputs.publish(camera, answer));
-        }
+    /// Lets go of images and regions that have waited long enough for each other.
+    pub fn tick(&self, now: Instant) {
+        self.lines.iter().for_each(|line| line.camera.borrow_mut().tick(now));
+    }
+
+    /// Whether the inference thread still runs.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        !self.inference.is_finished()
     }
 
     /// Lets the images in work be finished and the viewer write what waits, both for a bounded time, and lets go of
@@ -283,7 +328,8 @@ fn log_counts(shared: &Shared, lines: &[Line]) {
 }
 
 /// The first digits of a SHA-256: enough to tell models apart, short enough to read.
-fn short(sha256: &str) -> &str {
+#[must_use]
+pub fn short(sha256: &str) -> &str {
     sha256.get(..12).unwrap_or(sha256)
 }
 
@@ -303,8 +349,8 @@ impl Line {
 struct PipelineJudge(Pipeline);
 
 impl Judge for PipelineJudge {
-    fn judge(&mut self, frame: &Frame<'_>, regions: &[Region], tuning: &Tuning) -> PipelineOutput {
-        self.0.judge_image(frame, regions, &tuning.levels(), tuning.top_k)
+    fn judge(&mut self, jobs: &[Job<'_>], tuning: &Tuning, deadline: Option<Deadline>) -> Vec<PipelineOutput> {
+        self.0.judge(jobs, &tuning.levels(), tuning.top_k, deadline)
     }
 }
 
@@ -319,9 +365,9 @@ impl Sink for Publishing {
         self.outputs.publish(camera, answer);
     }
 
-    fn show(&mut self, _camera: usize, judged: Judged) {
+    fn show(&mut self, camera: usize, judged: Judged) {
         if let Some(view) = &mut self.view {
-            view.show(judged);
+            view.show(camera, judged);
         }
     }
 }

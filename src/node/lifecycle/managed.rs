@@ -87,7 +87,7 @@ impl Managed {
         self.lifecycle.answer_questions();
         self.serve();
         if let Some(engine) = &self.engine {
-            engine.answer_overdue(now);
+            engine.tick(now);
         }
     }
 

@@ -1,13 +1,12 @@
 //! SIGINT and SIGTERM.
 
-use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What a shell reports for a program that SIGINT ended.
-const EXIT_CODE_SIGINT: i32 = 130;
+const EXIT_CODE_SIGINT: u8 = 130;
 
 /// Becomes true with the first signal; a second one ends the process at once.
 ///
@@ -26,6 +25,15 @@ pub fn listen() -> std::io::Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
+/// Ends the process without what C and C++ libraries do at the end: they would take apart what other threads still use.
+pub fn leave(code: u8) -> ! {
+    // SAFETY: `_exit` may be called at any time from any thread, and touches no memory of the process.
+    #[allow(unsafe_code)]
+    unsafe {
+        libc::_exit(code.into())
+    }
+}
+
 async fn wait(mut interrupt: Signal, mut terminate: Signal, stop: &AtomicBool) {
     loop {
         tokio::select! {
@@ -33,7 +41,7 @@ async fn wait(mut interrupt: Signal, mut terminate: Signal, stop: &AtomicBool) {
             _ = terminate.recv() => {}
         }
         if stop.swap(true, Ordering::Relaxed) {
-            process::exit(EXIT_CODE_SIGINT);
+            leave(EXIT_CODE_SIGINT);
         }
     }
 }

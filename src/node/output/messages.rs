@@ -65,7 +65,7 @@ fn to_time(Stamp { sec, nanosec }: Stamp) -> Time {
     Time { sec, nanosec }
 }
 
-fn to_header(header: &Header) -> r2r::std_msgs::msg::Header {
+pub(super) fn to_header(header: &Header) -> r2r::std_msgs::msg::Header {
     r2r::std_msgs::msg::Header { stamp: to_time(header.stamp), frame_id: header.frame_id.clone() }
 }
 

@@ -1,5 +1,7 @@
 //! What goes out: answers on topics, frames for the viewer.
 
+#[cfg(vision_msgs)]
+pub mod detections;
 pub mod messages;
 pub mod publishers;
 pub mod view;

@@ -41,9 +41,12 @@ impl RosClock {
 struct CameraOutputs {
     classification: Publisher<ClassificationArray>,
     ood: Publisher<OodConfidenceArray>,
+    #[cfg(vision_msgs)]
+    detections: Publisher<r2r::vision_msgs::msg::Detection2DArray>,
 }
 
-/// Publishers of `classification` and `ood` for every camera. Every thread has its own copy.
+/// Publishers of `classification` and `ood` (and `detections`, where vision_msgs was there when the node was built) for
+/// every camera. Every thread has its own copy.
 #[derive(Clone)]
 pub struct Outputs {
     cameras: Vec<CameraOutputs>,
@@ -67,6 +70,8 @@ impl Outputs {
             Ok(CameraOutputs {
                 classification: node.create_publisher(&classification, qos(&classification))?,
                 ood: node.create_publisher(&ood, qos(&ood))?,
+                #[cfg(vision_msgs)]
+                detections: node.create_publisher(&camera.topic("detections"), qos(&camera.topic("detections")))?,
             })
         };
         let cameras = cameras.iter().map(&mut create).collect::<r2r::Result<_>>()?;
@@ -75,10 +80,12 @@ impl Outputs {
 
     /// Publishes one message on each topic of a camera.
     pub fn publish(&self, camera: usize, answer: &Answer) {
-        let CameraOutputs { classification, ood } = &self.cameras[camera];
+        let outputs = &self.cameras[camera];
         let published = self.clock.stamp();
-        let classified = classification.publish(&messages::classification(answer, published, &self.identity));
-        let judged = ood.publish(&messages::ood(answer, published, &self.identity));
+        let classified = outputs.classification.publish(&messages::classification(answer, published, &self.identity));
+        let judged = outputs.ood.publish(&messages::ood(answer, published, &self.identity));
+        #[cfg(vision_msgs)]
+        let judged = judged.and(outputs.detections.publish(&super::detections::detections(answer, &self.identity)));
         if let Err(error) = classified.and(judged) {
             tracing::error!("cannot publish the answer to the image of {:?}: {error}", answer.header.stamp);
         }
@@ -86,9 +93,11 @@ impl Outputs {
 
     /// Takes the topics back. Other copies publish nothing from then on.
     pub fn destroy(self, node: &mut r2r::Node) {
-        for CameraOutputs { classification, ood } in self.cameras {
-            node.destroy_publisher(classification);
-            node.destroy_publisher(ood);
+        for outputs in self.cameras {
+            node.destroy_publisher(outputs.classification);
+            node.destroy_publisher(outputs.ood);
+            #[cfg(vision_msgs)]
+            node.destroy_publisher(outputs.detections);
         }
     }
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::monitor::Verdict;
+use crate::node::inference::evidence::{Evidence, Judged};
 use crate::node::inference::shared::Shared;
-use crate::node::inference::worker::{Evidence, Judged};
 use crate::node::input::request::Entry;
+use crate::node::parameters::names::CameraName;
 use crate::node::parameters::settings::{Settings, Tuning};
 use crate::pipeline::Pipeline;
 use crate::viewer::{
@@ -23,14 +24,21 @@ pub fn start(settings: &Settings, pipeline: &Pipeline) -> Result<Option<Arc<View
     let detectors = pipeline.monitor().map_or_else(Vec::new, |monitor| {
         monitor.metadata().detectors.iter().map(|detector| detector.name.to_string()).collect()
     });
+    let cameras = settings.camera_names();
     let options = ViewerOptions {
         target,
+        cameras: cameras.iter().filter_map(|camera| name(camera, &cameras)).collect(),
         shown: choose_layers(settings.text("viewer_layers"), &layers)?,
         layers,
         detectors,
         queue: usize::try_from(settings.integer("viewer_queue")).unwrap_or(1),
     };
     Viewer::start(options).map(|viewer| Some(Arc::new(viewer)))
+}
+
+/// What tells a camera from others; `None` where there is only one.
+fn name(camera: &CameraName, cameras: &[CameraName]) -> Option<String> {
+    camera.name().filter(|_| cameras.len() > 1).map(str::to_owned)
 }
 
 fn target(settings: &Settings) -> Option<ViewerTarget> {
@@ -49,26 +57,30 @@ pub struct View {
     viewer: Arc<Viewer>,
     shared: Shared,
     classes: Arc<[String]>,
-    last_picture: Option<Instant>,
+    last_pictures: Vec<Option<Instant>>,
 }
 
 impl View {
     /// `classes` are the class names of the model.
     pub fn new(viewer: Arc<Viewer>, shared: Shared, classes: Arc<[String]>) -> Self {
-        Self { viewer, shared, classes, last_picture: None }
+        let last_pictures = vec![None; shared.cameras().len()];
+        Self { viewer, shared, classes, last_pictures }
     }
 
-    /// Hands a judged image over. Never waits.
-    pub fn show(&mut self, judged: Judged) {
+    /// Hands a judged image of a camera over. Never waits.
+    pub fn show(&mut self, camera: usize, judged: Judged) {
         let tuning = self.shared.tuning();
-        let with_picture = self.picture_is_due(&tuning, Instant::now());
-        self.viewer.show(frame(judged, &tuning, &self.classes, with_picture));
+        let with_picture = self.picture_is_due(camera, &tuning, Instant::now());
+        let cameras = self.shared.cameras();
+        let camera = name(&cameras[camera], cameras);
+        self.viewer.show(ViewFrame { camera, ..frame(judged, &tuning, &self.classes, with_picture) });
     }
 
-    fn picture_is_due(&mut self, tuning: &Tuning, now: Instant) -> bool {
-        let due = self.last_picture.is_none_or(|last| now.duration_since(last) >= tuning.viewer_picture_period);
+    fn picture_is_due(&mut self, camera: usize, tuning: &Tuning, now: Instant) -> bool {
+        let last = &mut self.last_pictures[camera];
+        let due = last.is_none_or(|last| now.duration_since(last) >= tuning.viewer_picture_period);
         if due {
-            self.last_picture = Some(now);
+            *last = Some(now);
         }
         due
     }
@@ -79,6 +91,7 @@ fn frame(judged: Judged, tuning: &Tuning, classes: &[String], with_picture: bool
     let rows = evidence.as_ref().map_or(&[][..], |evidence| &evidence.rows);
     let rows = rows.iter().copied().chain(std::iter::repeat(None));
     ViewFrame {
+        camera: None,
         stamp_nanos: answer.header.stamp.nanos(),
         regions: answer.entries.iter().zip(rows).map(|(entry, row)| region(entry, row, classes)).collect(),
         suspect_level: tuning.suspect_level,
@@ -134,6 +147,7 @@ mod tests {
     use crate::monitor::Levels;
     use crate::node::input::pairing::Stamp;
     use crate::node::input::request::{Answer, Bytes, Header, NamedRegion, Picture};
+    use crate::node::parameters::table::Value;
     use crate::pipeline::{Hypothesis, Outcome};
 
     fn judged() -> Judged {
@@ -169,8 +183,21 @@ mod tests {
     }
 
     #[test]
+    fn cameras_have_names_where_there_are_several() {
+        let mut settings = Settings::default();
+        let names = |settings: &Settings| {
+            let cameras = settings.camera_names();
+            cameras.iter().map(|camera| super::name(camera, &cameras)).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&settings), [None]);
+        settings.set("cameras", Value::TextArray(vec!["front".into()])).unwrap();
+        assert_eq!(names(&settings), [None]);
+        settings.set("cameras", Value::TextArray(vec!["front".into(), "rear".into()])).unwrap();
+        assert_eq!(names(&settings), [Some("front".into()), Some("rear".into())]);
+    }
+
+    #[test]
     fn the_parameters_choose_the_target() {
-        use crate::node::parameters::table::Value;
         let mut settings = Settings::default();
         assert_eq!(target(&settings), None);
         settings.set("viewer", Value::Text("serve".into())).unwrap();

@@ -19,6 +19,9 @@ pub struct Arguments {
     /// Print the table of parameters and end
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub describe: Option<Format>,
+    /// Print the names of all topics and end; what the node runs when nobody publishes images
+    #[arg(long, hide = true)]
+    pub list_topics: bool,
 }
 
 /// How to print the table of parameters.
@@ -30,6 +33,8 @@ pub enum Format {
     Yaml,
     /// `docs/parameters.md`.
     Markdown,
+    /// What is in `/diagnostics` instead: `docs/diagnostics.md`.
+    Diagnostics,
 }
 
 impl Arguments {
@@ -50,6 +55,7 @@ impl Format {
             Self::Json => reference::json(),
             Self::Yaml => reference::yaml(),
             Self::Markdown => reference::markdown(),
+            Self::Diagnostics => crate::node::health::reference::markdown(),
         }
     }
 }
