@@ -202,7 +202,7 @@ class NotANumber(WithNode):
                 pixels = numpy.clip(shades.normal(shade, 5, (8, 8, 3)), 0, 229).astype(numpy.uint8)
                 (folder / "images" / name / f"{index}.png").write_bytes(png(pixels))
         command = [RELEASE / "activation-monitor", "fit", "--model", model, "--data", folder / "images"]
-        command += ["--output", folder / "faulty.monitor", "--device", "cpu"]
+        command += ["--output", folder / "faulty.monitor", "--device", "cpu", "--detectors", "gaussian_diag,msp"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120)
         self.assertEqual(done.returncode, 0, done.stderr)
         return {"model": model, "monitor": folder / "faulty.monitor"}
