@@ -14,6 +14,7 @@ const POLL: Duration = Duration::from_millis(200);
 /// How often it asks whether frames arrive.
 const CHECK_PERIOD: Duration = Duration::from_secs(1);
 /// How long rerun may take over one frame or one check before the view counts as failed.
+#[cfg(feature = "viewer")]
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Takes frames, never waits, and counts what became of them.
