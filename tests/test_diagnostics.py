@@ -24,6 +24,7 @@ from std_srvs.srv import SetBool
 
 OK, WARN, ERROR, STALE = (bytes([level]) for level in range(4))
 LOAD_SECS = 60.0
+QUIET_SECS = 10.5  # a status says something of one level once in ten seconds
 FAST = {"diagnostics_period_secs": 0.2}
 SMALL_MEMORY = ROOT / "tests/small_memory.py"
 
@@ -162,7 +163,9 @@ class Camera(WithNode):
 
     def test_the_newest_reason_is_in_message_and_log(self):
         client = self.run_node(**FAST)
-        client.wait_for(self.process)
+        client.wait_for(self.process, probe=False)
+        self.stream(QUIET_SECS, raw_image(stop_sign()))
+        self.says("camera", OK)
         client.send(raw_image(stop_sign(), "strange_encoding"), ros_time())
         self.says("camera", WARN, "1 of 1 results were UNKNOWN since the last status", "strange_encoding")
         self.says("camera", OK)

@@ -197,7 +197,7 @@ class CompressedImages(WithNode):
         grey = grey_png(stop_sign()[:, :, 0])
         self.client.ask(compressed(grey, "bgr8; png compressed mono8"))
         self.client.spin_until(lambda: "colour is lost" in self.process.log(), what="the line in the log")
-        said = lambda: "colour is lost" in self.client.statuses["camera"].message
+        said = lambda: "colour is lost" in getattr(self.client.statuses.get("camera"), "message", "")
         self.client.spin_until(said, what="the message of the status")
         self.assertIn("colour is lost", self.client.value("camera", "image_notes"))
 
