@@ -44,6 +44,8 @@ pub struct Loaded {
     pub monitor_id: String,
     /// Smallest fused p-value that the monitor can reach; `None` when that is not known.
     pub smallest_p_value: Option<f32>,
+    /// Smallest alarm level at which images of every class can raise an alarm; `None` when that is not known.
+    pub reachable_alarm_level: Option<f32>,
 }
 
 /// What the inference thread does.
@@ -78,14 +80,16 @@ impl InferenceHealth {
         findings.add_all(Level::Error, self.work.findings());
         let no_monitor = "no monitor loaded: every verdict is UNKNOWN; set the parameter `monitor`";
         findings.add(Level::Warn, loaded.monitor.is_none().then(|| no_monitor.to_owned()));
-        let smallest = loaded.smallest_p_value;
-        findings.add(Level::Warn, smallest.and_then(|smallest| unreachable_alarm(self.alarm_level, smallest)));
+        let alarms = loaded.smallest_p_value.zip(loaded.reachable_alarm_level);
+        let unreachable = alarms.and_then(|(smallest, all)| unreachable_alarm(self.alarm_level, smallest, all));
+        findings.add(Level::Warn, unreachable);
         findings.summary(|| format!("judging on {}", loaded.device))
     }
 
     fn values(&self) -> Vec<(&'static str, String)> {
         let nothing = Loaded::default();
         let loaded = self.loaded.as_ref().unwrap_or(&nothing);
+        let level = |level: Option<f32>| level.map_or_else(String::new, |level| level.to_string());
         let secs = |duration: Option<Duration>| optional(duration.map(|duration| duration.as_secs_f64()));
         let mut values = vec![
             ("state", self.state.label().to_owned()),
@@ -96,7 +100,8 @@ impl InferenceHealth {
             ("monitor", loaded.monitor.clone().unwrap_or_default()),
             ("monitor_id", loaded.monitor_id.clone()),
             ("alarm_level", self.alarm_level.to_string()),
-            ("smallest_p_value", loaded.smallest_p_value.map_or_else(String::new, |smallest| smallest.to_string())),
+            ("smallest_p_value", level(loaded.smallest_p_value)),
+            ("reachable_alarm_level", level(loaded.reachable_alarm_level)),
             ("rate_hz", optional(self.recent.rates.rate(|totals| totals.judged))),
             ("age_of_work_secs", secs(self.work.age)),
             ("waiting_secs", secs(self.work.waiting)),
@@ -132,17 +137,20 @@ impl Work {
     }
 }
 
-/// Why no verdict can be OUT_OF_DISTRIBUTION at this level, and what to do: the fused p-value of a monitor never falls
-/// below `smallest`, the one of an image that is stranger than all that it was calibrated on. `None` when alarms are
-/// possible.
+/// Why verdicts cannot be OUT_OF_DISTRIBUTION at this level, and what to do: the fused p-value of a monitor never falls
+/// below `smallest`, the one of an image that is stranger than all that it was calibrated on; for some classes, where it is
+/// calibrated by class, not below `of_all`. `None` when alarms are possible whatever the network sees.
 #[must_use]
-pub fn unreachable_alarm(level: f32, smallest: f32) -> Option<String> {
-    (smallest > level).then(|| {
-        format!(
-            "no verdict can be OUT_OF_DISTRIBUTION: alarm_level is {level}, and the smallest p-value of this monitor is \
-             {smallest}; set alarm_level to {smallest} or above, or fit the monitor with more calibration images"
-        )
-    })
+pub fn unreachable_alarm(level: f32, smallest: f32, of_all: f32) -> Option<String> {
+    let (whose, least) = match level {
+        _ if level < smallest => ("no verdict can be OUT_OF_DISTRIBUTION", smallest),
+        _ if level < of_all => ("images of some classes cannot be OUT_OF_DISTRIBUTION", of_all),
+        _ => return None,
+    };
+    Some(format!(
+        "{whose}: alarm_level is {level}, and their smallest p-value with this monitor is {least}; set alarm_level to \
+         {least} or above, or fit the monitor with more calibration images"
+    ))
 }
 
 #[cfg(test)]
@@ -165,6 +173,7 @@ pub(super) mod tests {
                 model: "m".into(),
                 monitor: Some("m.monitor".into()),
                 smallest_p_value: Some(0.0005),
+                reachable_alarm_level: Some(0.0005),
                 ..Loaded::default()
             }),
             alarm_level: 0.01,
@@ -226,17 +235,19 @@ pub(super) mod tests {
     fn without_a_monitor_and_without_possible_alarms_it_warns() {
         let mut health = healthy();
         health.alarm_level = 0.0004;
-        says(&health, Level::Warn, "alarm_level is 0.0004, and the smallest p-value of this monitor is 0.0005");
+        says(&health, Level::Warn, "alarm_level is 0.0004, and their smallest p-value with this monitor is 0.0005");
         health.loaded = Some(Loaded::default());
         says(&health, Level::Warn, "no monitor loaded");
     }
 
     #[test]
     fn an_alarm_at_exactly_the_smallest_p_value_is_possible() {
-        assert_eq!(unreachable_alarm(0.01, 0.01), None);
-        assert_eq!(unreachable_alarm(1.0, 0.5), None);
-        let text = unreachable_alarm(0.01, 0.0625).unwrap();
-        assert!(text.contains("set alarm_level to 0.0625 or above"), "{text}");
+        assert_eq!(unreachable_alarm(0.01, 0.01, 0.01), None);
+        assert_eq!(unreachable_alarm(1.0, 0.5, 0.5), None);
+        let text = unreachable_alarm(0.01, 0.0625, 0.0625).unwrap();
+        assert!(text.starts_with("no verdict") && text.contains("set alarm_level to 0.0625 or above"), "{text}");
+        let text = unreachable_alarm(0.01, 0.002, 0.0625).unwrap();
+        assert!(text.starts_with("images of some") && text.contains("set alarm_level to 0.0625 or above"), "{text}");
     }
 
     #[test]

@@ -203,6 +203,7 @@ const INFERENCE_KEYS: &[Key] = &[
     key("monitor_id", "first digits of its SHA-256, as in the answers"),
     key("alarm_level", "parameter of that name"),
     key("smallest_p_value", "smallest fused p-value that the monitor can reach"),
+    key("reachable_alarm_level", "smallest alarm_level at which images of every class can be OUT_OF_DISTRIBUTION"),
     key("rate_hz", "images that were answered per second, over the last 10 s"),
     key("age_of_work_secs", "how long the images in work have been with the network; empty: it waits for some"),
     key("waiting_secs", "how long the oldest image has waited for the network; empty: none waits"),

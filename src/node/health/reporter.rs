@@ -18,11 +18,12 @@ use super::transport::Transport;
 use super::viewer::ViewerHealth;
 use super::{graph, messages, viewer};
 use crate::frame::Note;
+use crate::monitor::short_id;
 use crate::node::input::counts::InputCounts;
 use crate::node::input::endpoints::{Endpoint, Subscription, namesakes};
 use crate::node::input::names::Names;
 use crate::node::input::request::Task;
-use crate::node::lifecycle::engine::{Engine, short};
+use crate::node::lifecycle::engine::Engine;
 use crate::node::lifecycle::machine::State;
 use crate::node::output::publishers::RosClock;
 use crate::node::parameters::qos::Qos;
@@ -307,10 +308,11 @@ fn loaded(engine: &Engine) -> Loaded {
         device: facts.device.clone(),
         model: facts.model.clone(),
         model_sha256: facts.model_sha256.clone(),
-        model_id: short(&facts.model_sha256).to_owned(),
+        model_id: short_id(&facts.model_sha256).to_owned(),
         monitor: facts.monitor.clone(),
         monitor_id: facts.monitor_id.clone(),
         smallest_p_value: facts.smallest_p_value,
+        reachable_alarm_level: facts.reachable_alarm_level,
     }
 }
 

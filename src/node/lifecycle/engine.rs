@@ -13,7 +13,7 @@ use futures::executor::LocalSpawner;
 use image::RgbImage;
 
 use crate::frame::Region;
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, short_id};
 use crate::node::health::statistics::{DropReason, Statistics};
 use crate::node::inference::batch::Judge;
 use crate::node::inference::evidence::Judged;
@@ -54,6 +54,8 @@ pub struct Facts {
     pub monitor_id: String,
     /// Smallest fused p-value that the monitor can give, 0..1; `None` without one.
     pub smallest_p_value: Option<f32>,
+    /// Smallest alarm level at which images of every class can raise an alarm, 0..1.
+    pub reachable_alarm_level: Option<f32>,
     /// What a user must know of the monitor, in sentences.
     pub notes: Vec<String>,
 }
@@ -185,6 +187,7 @@ fn prepare(settings: &Settings) -> anyhow::Result<(Loaded, Pipeline)> {
         monitor: settings.path("monitor").map(|path| path.display().to_string()),
         monitor_id: pipeline.monitor().map(|monitor| monitor.id().to_owned()).unwrap_or_default(),
         smallest_p_value: pipeline.monitor().map(Monitor::smallest_p_value),
+        reachable_alarm_level: pipeline.monitor().map(Monitor::reachable_alarm_level),
         notes: pipeline.monitor().map_or_else(Vec::new, Monitor::notes),
     };
     for note in &facts.notes {
@@ -223,7 +226,7 @@ impl Engine {
     ) -> anyhow::Result<Self> {
         let configured = &loading.settings;
         let cameras = configured.camera_names();
-        let identity = Identity::new(&facts.classes, short(&facts.model_sha256), &facts.monitor_id);
+        let identity = Identity::new(&facts.classes, short_id(&facts.model_sha256), &facts.monitor_id);
         let usual = Qos::of(configured.reliability("output_qos"));
         let qos = |topic: &str| profile(configured.qos(&names.resolve(topic), Role::Publisher, usual));
         let outputs = Outputs::new(node, &cameras, qos, identity)?;
@@ -325,12 +328,6 @@ fn log_counts(shared: &Shared, lines: &[Line]) {
         let (received, judged, dropped) = (counts.received, counts.judged, counts.dropped_total());
         tracing::info!("{}: {received} images received, {judged} judged, {dropped} dropped", line.settings.name);
     }
-}
-
-/// The first digits of a SHA-256: enough to tell models apart, short enough to read.
-#[must_use]
-pub fn short(sha256: &str) -> &str {
-    sha256.get(..12).unwrap_or(sha256)
 }
 
 impl Line {
