@@ -126,7 +126,7 @@ class Inference(WithNode):
     def test_a_model_that_throws_makes_unknown_results_with_the_reason(self):
         client = self.faulty(faulty_model.THROWS_ON_WHITE, **FAST)
         client.ask(black(), stamp=ros_time())
-        self.says("camera", OK)
+        self.says("camera", OK, "images arrive")  # so the status before told of that image
         _, judged = client.ask(white(), stamp=ros_time())
         self.assertEqual(judged.results[0].verdict, OodConfidence.UNKNOWN)
         self.says("camera", WARN, "1 of 1 results were UNKNOWN since the last status", "shape")
@@ -165,7 +165,8 @@ class Camera(WithNode):
         client = self.run_node(**FAST)
         client.wait_for(self.process, probe=False)
         self.stream(QUIET_SECS, raw_image(stop_sign()))
-        self.says("camera", OK)
+        client.spin_for(0.5)
+        self.says("camera", OK, "images arrive")
         client.send(raw_image(stop_sign(), "strange_encoding"), ros_time())
         self.says("camera", WARN, "1 of 1 results were UNKNOWN since the last status", "strange_encoding")
         self.says("camera", OK)
