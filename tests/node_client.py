@@ -110,6 +110,23 @@ class NodeProcess:
         self._log.close()
 
 
+def unconfigured_log(process):
+    """The log of a node that says why it cannot be configured, and stays unconfigured for someone to mend it."""
+    client = Client()
+
+    def said():
+        status = client.statuses.get("inference")
+        return status and status.level == b"\x02" and status.message.startswith("unconfigured: ")
+
+    try:
+        client.spin_until(said, START_SECS, "the reason in the diagnostics")
+        if process.end() != 0:
+            raise AssertionError(process.log())
+        return process.log()
+    finally:
+        client.close()
+
+
 class Client:
     """Publishes images and regions, and keeps every answer by its stamp."""
 

@@ -155,7 +155,7 @@ class View(unittest.TestCase):
         self.assertEqual(process.end(), 0, process.log())
         recording = path.read_bytes()
         for camera in CAMERAS:
-            for entity in ("camera/image", "evidence/fused", "layers/stage1", "verdict"):
+            for entity in ("camera/image", "evidence/knn", "layers/", "verdict"):
                 self.assertTrue(f"{camera}/{entity}".encode() in recording, f"{camera}/{entity}")
 
 

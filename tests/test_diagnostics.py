@@ -24,6 +24,7 @@ from std_srvs.srv import SetBool
 
 OK, WARN, ERROR, STALE = (bytes([level]) for level in range(4))
 LOAD_SECS = 60.0
+QUIET_SECS = 10.5  # a status says something of one level once in ten seconds
 FAST = {"diagnostics_period_secs": 0.2}
 SMALL_MEMORY = ROOT / "tests/small_memory.py"
 
@@ -125,7 +126,7 @@ class Inference(WithNode):
     def test_a_model_that_throws_makes_unknown_results_with_the_reason(self):
         client = self.faulty(faulty_model.THROWS_ON_WHITE, **FAST)
         client.ask(black(), stamp=ros_time())
-        self.says("camera", OK)
+        self.says("camera", OK, "images arrive")  # so the status before told of that image
         _, judged = client.ask(white(), stamp=ros_time())
         self.assertEqual(judged.results[0].verdict, OodConfidence.UNKNOWN)
         self.says("camera", WARN, "1 of 1 results were UNKNOWN since the last status", "shape")
@@ -162,7 +163,10 @@ class Camera(WithNode):
 
     def test_the_newest_reason_is_in_message_and_log(self):
         client = self.run_node(**FAST)
-        client.wait_for(self.process)
+        client.wait_for(self.process, probe=False)
+        self.stream(QUIET_SECS, raw_image(stop_sign()))
+        client.spin_for(0.5)
+        self.says("camera", OK, "images arrive")
         client.send(raw_image(stop_sign(), "strange_encoding"), ros_time())
         self.says("camera", WARN, "1 of 1 results were UNKNOWN since the last status", "strange_encoding")
         self.says("camera", OK)

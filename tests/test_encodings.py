@@ -60,6 +60,7 @@ class WithNode(unittest.TestCase):
 
 
 def image(encoding, data, step, big_endian=False, size=64):
+    data = data.astype(data.dtype.newbyteorder(">" if big_endian else "<"))  # arithmetic of numpy forgets the order
     return Image(
         width=size, height=size, encoding=encoding, step=step, is_bigendian=int(big_endian), data=data.tobytes()
     )
@@ -137,6 +138,32 @@ class RawImages(WithNode):
         self.assert_unknown(odd, "63×63", "2×2")
 
 
+class Parameters(WithNode):
+    """How images are read, changed while the node runs."""
+
+    parameters = {"diagnostics_period_secs": 0.2}
+
+    def said(self, words):
+        said = lambda: words in (self.client.value("camera", "image_notes") or "")
+        self.client.spin_until(said, what=f"{words} in the diagnostics")
+
+    def test_a_bit_depth_that_is_guessed_is_said_and_one_that_is_named_is_not(self):
+        deep = image("rgb16", (stop_sign().astype("<u2") * 257) >> 4, 384)
+        self.assert_stop(deep, "guessed")
+        self.said("12-bit data")
+        self.assertIn("12-bit data", self.process.log())
+        self.client.set_parameters(bit_depth=12)
+        self.assert_stop(deep, "named")
+        self.client.spin_until(lambda: self.client.value("camera", "image_notes") == "", what="no note")
+        self.client.set_parameters(bit_depth=0)
+
+    def test_images_of_more_pixels_than_allowed_are_unknown(self):
+        self.client.set_parameters(max_image_pixels=4095)
+        self.assert_unknown(raw_image(stop_sign()), "64×64", "at most 4095 are decoded")
+        self.client.set_parameters(max_image_pixels=4096)
+        self.assert_stop(raw_image(stop_sign()), "as many as allowed")
+
+
 class Regions(WithNode):
     parameters = {"regions_topic": "/regions", "regions_timeout_secs": 0.4}
 
@@ -165,6 +192,14 @@ class CompressedImages(WithNode):
         self.assert_stop(compressed(deep, "bayer_grbg16; png compressed "), "bayer 16")
         for kind in ("16UC1; compressedDepth png", "16UC1; png compressed ", "32FC1; compressedDepth"):
             self.assert_unknown(compressed(samples, kind), "depth image")
+
+    def test_colours_that_are_lost_are_said(self):
+        grey = grey_png(stop_sign()[:, :, 0])
+        self.client.ask(compressed(grey, "bgr8; png compressed mono8"))
+        self.client.spin_until(lambda: "colour is lost" in self.process.log(), what="the line in the log")
+        said = lambda: "colour is lost" in getattr(self.client.statuses.get("camera"), "message", "")
+        self.client.spin_until(said, what="the message of the status")
+        self.assertIn("colour is lost", self.client.value("camera", "image_notes"))
 
     def test_jpeg_of_every_kind_is_judged_and_refused_where_data_are_missing(self):
         for fixture in json.loads((FIXTURES / "fixtures.json").read_text()):

@@ -1,8 +1,9 @@
 //! The ROS 2 node. The only place that touches r2r.
 //!
-//! Its rooms show the way of an image: [`input`] takes messages and brings images and regions together, [`inference`]
-//! judges the newest image of every camera in one batch, [`output`] publishes. Beside them [`parameters`], [`health`]
-//! (counters, diagnostics, log) and [`lifecycle`], which puts the others together and takes them apart.
+//! Its rooms show the way of an image: [`input`] takes messages, brings images and regions together and says why an image
+//! is not judged, [`inference`] judges the newest image of every camera in one batch and keeps the order of the answers,
+//! [`output`] publishes. Beside them [`parameters`], [`health`] (counters, diagnostics, log, transport) and [`lifecycle`],
+//! which puts the others together and takes them apart.
 //!
 //! Three threads, and a fourth for the viewer:
 //!
@@ -15,8 +16,9 @@
 //! viewer     hands frames to rerun, behind a bounded queue that drops the oldest      (output::view, crate::viewer)
 //! ```
 //!
-//! What they share: the slots with the newest images, the parameters, and the counters of every camera
-//! (`inference::shared`).
+//! What they share: the slots with the newest images and with the answers that are known without inference, the
+//! parameters, and the counters of every camera (`inference::shared`). While a topic has no publisher, a process of its own now
+//! and then lists the topics of the graph, which r2r cannot safely be asked for (`health::lookup`).
 
 mod health;
 mod inference;

@@ -1,17 +1,18 @@
 //! Names of all topics, for whoever waits for images on one that nobody publishes on.
 //!
 //! They are found by a process of their own. r2r 0.9.7 reads beyond its memory where a topic has several types
-//! (`Node::get_topic_names_and_types`), which happens exactly when topics are mixed up, and gives no handle with which rcl
-//! could be asked in another way. A process that dies of it does no harm.
+//! (`Node::get_topic_names_and_types`), which happens exactly when topics are mixed up, and gives no handle of its node with
+//! which rcl could be asked in another way. The process has a node that rcl made, and ends with it.
 
 use std::collections::BTreeSet;
+use std::ffi::CString;
 use std::io::{Read as _, Write as _};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::sys::resource::{Resource, setrlimit};
+use super::rcl;
 
 /// The argument that makes the program print topics instead of being a node.
 pub const ARGUMENT: &str = "--list-topics";
@@ -104,18 +105,15 @@ fn names(text: &str) -> Vec<String> {
 /// Prints the names of all topics, one per line: what the process is for.
 #[must_use]
 pub fn print_topics() -> ExitCode {
-    // It may die of r2r's mistake; nobody wants the memory that it leaves. Where the limit cannot be set, it may be kept.
-    let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
     match topics() {
         Ok(names) if print(&names).is_ok() => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     }
 }
 
-fn topics() -> r2r::Result<BTreeSet<String>> {
-    let node = r2r::Node::create(r2r::Context::create()?, &format!("_topics_{}", std::process::id()), "")?;
-    thread::sleep(DISCOVERY);
-    Ok(node.get_topic_names_and_types()?.into_keys().collect())
+fn topics() -> Result<BTreeSet<String>, String> {
+    let name = CString::new(format!("_topics_{}", std::process::id())).map_err(|error| error.to_string())?;
+    rcl::topic_names(&name, DISCOVERY)
 }
 
 fn print(names: &BTreeSet<String>) -> std::io::Result<()> {

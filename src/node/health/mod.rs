@@ -10,6 +10,7 @@ pub mod logging;
 pub mod lookup;
 pub mod messages;
 pub mod process;
+pub mod rcl;
 pub mod recent;
 pub mod reference;
 pub mod reporter;

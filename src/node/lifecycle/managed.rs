@@ -13,6 +13,7 @@ use super::server::LifecycleServer;
 use crate::node::health::reporter::{Situation, subscriptions};
 use crate::node::input::endpoints::Subscription;
 use crate::node::input::names::Names;
+use crate::node::output::publishers::OUTPUTS;
 use crate::node::parameters::qos::Role;
 use crate::node::parameters::settings::{Settings, Stage};
 use crate::node::parameters::store::{Rules, check_alarm_level};
@@ -164,8 +165,7 @@ impl Managed {
         let Some(engine) = &self.engine else { return };
         let inputs = engine.lines.iter().flat_map(|line| subscriptions(&line.settings, &self.names));
         let inputs = inputs.map(|subscription| (subscription.topic, Role::Subscription));
-        let outputs =
-            engine.lines.iter().flat_map(|line| ["classification", "ood"].map(|name| line.settings.name.topic(name)));
+        let outputs = engine.lines.iter().flat_map(|line| OUTPUTS.iter().map(|name| line.settings.name.topic(name)));
         let outputs = outputs.map(|topic| (self.names.resolve(&topic), Role::Publisher));
         let events = ("/parameter_events".to_owned(), Role::Publisher);
         let endpoints: Vec<(String, Role)> = inputs.chain(outputs).chain([events]).collect();

@@ -36,6 +36,14 @@ impl RosClock {
     }
 }
 
+/// Outputs of every camera, under its name.
+pub const OUTPUTS: &[&str] = &[
+    "classification",
+    "ood",
+    #[cfg(vision_msgs)]
+    "detections",
+];
+
 /// Publishers of one camera.
 #[derive(Clone)]
 struct CameraOutputs {
