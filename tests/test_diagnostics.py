@@ -164,8 +164,7 @@ class Camera(WithNode):
     def test_the_newest_reason_is_in_message_and_log(self):
         client = self.run_node(**FAST)
         client.wait_for(self.process, probe=False)
-        self.stream(QUIET_SECS, raw_image(stop_sign()))
-        client.spin_for(0.5)
+        self.stream(QUIET_SECS, raw_image(stop_sign()), rate_hz=2.0)  # slower than the statuses
         self.says("camera", OK, "images arrive")
         client.send(raw_image(stop_sign(), "strange_encoding"), ros_time())
         self.says("camera", WARN, "1 of 1 results were UNKNOWN since the last status", "strange_encoding")
