@@ -86,15 +86,15 @@ impl Outputs {
         Ok(Self { cameras, identity: Arc::new(identity), clock: RosClock::of(node) })
     }
 
-    /// Publishes one message on each topic of a camera.
+    /// Publishes one message on each topic of a camera, the one that decisions wait for first.
     pub fn publish(&self, camera: usize, answer: &Answer) {
         let outputs = &self.cameras[camera];
         let published = self.clock.stamp();
-        let classified = outputs.classification.publish(&messages::classification(answer, published, &self.identity));
         let judged = outputs.ood.publish(&messages::ood(answer, published, &self.identity));
+        let classified = outputs.classification.publish(&messages::classification(answer, published, &self.identity));
         #[cfg(vision_msgs)]
-        let judged = judged.and(outputs.detections.publish(&super::detections::detections(answer, &self.identity)));
-        if let Err(error) = classified.and(judged) {
+        let classified = classified.and(outputs.detections.publish(&super::detections::detections(answer, &self.identity)));
+        if let Err(error) = judged.and(classified) {
             tracing::error!("cannot publish the answer to the image of {:?}: {error}", answer.header.stamp);
         }
     }
