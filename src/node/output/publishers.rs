@@ -93,7 +93,8 @@ impl Outputs {
         let judged = outputs.ood.publish(&messages::ood(answer, published, &self.identity));
         let classified = outputs.classification.publish(&messages::classification(answer, published, &self.identity));
         #[cfg(vision_msgs)]
-        let classified = classified.and(outputs.detections.publish(&super::detections::detections(answer, &self.identity)));
+        let classified =
+            classified.and(outputs.detections.publish(&super::detections::detections(answer, &self.identity)));
         if let Err(error) = judged.and(classified) {
             tracing::error!("cannot publish the answer to the image of {:?}: {error}", answer.header.stamp);
         }
