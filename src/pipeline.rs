@@ -234,7 +234,9 @@ impl Pipeline {
         let mut places = in_turns(jobs).peekable();
         while places.peek().is_some() {
             if let Some(deadline) = deadline.filter(Deadline::is_over) {
-                let reason = format!("not judged: the deadline of {deadline} was over");
+                let reason = format!(
+                    "not judged: the deadline of {deadline} was over; ask for fewer regions or raise deadline_secs"
+                );
                 places.for_each(|place| place.result(&mut outputs).outcome = Err(reason.clone()));
                 break;
             }
@@ -295,6 +297,10 @@ impl Pipeline {
                     result.outcome = Ok(self.outcome(&activations.features(row), levels, top_k));
                     result.row = row_shown;
                 }
+            }
+            // One image may be to blame, or there was no memory for so many: each has a pass of its own.
+            Err(_) if batch.len() > 1 => {
+                return batch.chunks(1).for_each(|one| self.judge_batch(Instant::now(), one, levels, top_k, outputs));
             }
             Err(reason) => batch.iter().for_each(|(place, _)| {
                 let result = place.result(outputs);

@@ -15,7 +15,7 @@ while bool(torch.gt(torch.mean(images), 0.9)):
   turns = torch.add(turns, 1)
 """
 THROWS_ON_WHITE = """
-if bool(torch.gt(torch.mean(images), 0.9)):
+if bool(torch.gt(torch.max(torch.mean(images, [1, 2, 3])), 0.9)):
   images = torch.reshape(images, [3, 5])
 else:
   pass

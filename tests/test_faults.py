@@ -16,7 +16,7 @@ import faulty_model
 import numpy
 import rclpy
 from activation_monitor.msg import OodConfidence
-from node_client import RELEASE, ROOT, Client, NodeProcess, compressed, png, raw_image, stop_sign
+from node_client import RELEASE, ROOT, Client, NodeProcess, compressed, png, raw_image, region, stop_sign
 from sensor_msgs.msg import CompressedImage, Image
 
 HOUR_SECS = 3600
@@ -218,6 +218,21 @@ class NotANumber(WithNode):
         for judged in (before, after):
             self.assertNotEqual(judged.results[0].verdict, OodConfidence.UNKNOWN, judged.results[0].reason)
             self.assertTrue(math.isfinite(judged.results[0].p_value))
+
+
+class ThrowingModel(WithNode):
+    def test_a_region_that_the_network_cannot_bear_leaves_the_others_alone(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        model = faulty_model.write(folder.name, faulty_model.THROWS_ON_WHITE)
+        self.run_node(model=model, monitor="", regions_topic="/regions", regions_timeout_secs=5.0)
+        pixels = numpy.zeros((8, 16, 3), numpy.uint8)
+        pixels[:, 8:] = 255
+        halves = [region("dark", 0, 0, 8, 8), region("white", 8, 0, 8, 8)]
+        classified, judged = self.client.ask(raw_image(pixels), regions=halves)
+        dark, white = classified.results
+        self.assertEqual((dark.class_name, white.class_name), ("dark", ""))
+        self.assertIn("shape", judged.results[1].reason)
 
 
 if __name__ == "__main__":

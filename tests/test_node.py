@@ -319,8 +319,9 @@ class Health(unittest.TestCase):
         self.assertEqual(classified.results[0].class_name, STOP)
         self.assertEqual(judged.results[0].verdict, OodConfidence.UNKNOWN)
         self.assertIn("no monitor loaded", judged.results[0].reason)
-        client.spin_until(lambda: client.statuses.get("inference"), what="the status")
-        self.assertEqual(client.statuses["inference"].level, b"\x01")
+        warned = lambda: "inference" in client.statuses and client.statuses["inference"].level == b"\x01"
+        client.spin_until(warned, what="the warning")
+        self.assertIn("no monitor loaded", client.statuses["inference"].message)
 
     def test_simulated_time(self):
         process, client = self.run_node(Client(), use_sim_time=True)

@@ -48,13 +48,27 @@ pub fn look_at(
     let opened: Vec<Opened<'_>> = requests.iter().map(|(request, options)| open(request, *options)).collect();
     let jobs: Vec<Job<'_>> = opened.iter().filter_map(Opened::job).collect();
     let deadline = (!tuning.deadline.is_zero()).then(|| Deadline::after(begun, tuning.deadline));
-    let outputs = if jobs.is_empty() { Ok(Vec::new()) } else { guarded(|| judge.judge(&jobs, tuning, deadline)) };
-    let mut outputs = outputs.map(Vec::into_iter);
-    let mut next = || match &mut outputs {
-        Ok(outputs) => Ok(outputs.next().unwrap_or_default()),
-        Err(refusal) => Err(refusal.clone()),
-    };
+    let mut outputs = judged(judge, &jobs, tuning, deadline).into_iter();
+    let mut next = || outputs.next().unwrap_or_else(|| Ok(PipelineOutput::default()));
     opened.into_iter().map(|opened| opened.looked(&mut next)).collect()
+}
+
+/// One output per job, in order. A failure that the images share is looked into image by image, so that the one that causes it
+/// leaves the others alone.
+fn judged(
+    judge: &mut impl Judge,
+    jobs: &[Job<'_>],
+    tuning: &Tuning,
+    deadline: Option<Deadline>,
+) -> Vec<Result<PipelineOutput, Refusal>> {
+    if jobs.is_empty() {
+        return Vec::new();
+    }
+    match guarded(|| judge.judge(jobs, tuning, deadline)) {
+        Ok(outputs) => outputs.into_iter().map(Ok).collect(),
+        Err(refusal) if jobs.len() == 1 => vec![Err(refusal)],
+        Err(_) => jobs.chunks(1).flat_map(|job| judged(judge, job, tuning, deadline)).collect(),
+    }
 }
 
 /// Opens the image of a request, unless there is nothing to judge in it.

@@ -17,13 +17,16 @@ struct Fake {
     calls: Vec<usize>,
     deadlines: Vec<Option<Deadline>>,
     panics: bool,
+    /// Panics when the region at this column is among the regions.
+    panics_at: Option<u32>,
 }
 
 impl Judge for Fake {
     fn judge(&mut self, jobs: &[Job<'_>], tuning: &Tuning, deadline: Option<Deadline>) -> Vec<PipelineOutput> {
         self.calls.push(jobs.len());
         self.deadlines.push(deadline);
-        assert!(!self.panics, "index out of bounds");
+        let column = |region: &Region| self.panics_at == Some(region.x);
+        assert!(!self.panics && !jobs.iter().any(|job| job.regions.iter().any(column)), "index out of bounds");
         jobs.iter().map(|job| output(job, tuning)).collect()
     }
 }
@@ -253,6 +256,17 @@ fn a_panic_becomes_a_reason_and_the_next_image_is_judged() {
     judge.panics = false;
     assert!(together(&shared, &mut judge, task()).answers[0].1.entries[0].outcome.is_ok());
     assert_eq!(shared.age_of_work(Instant::now()), None);
+}
+
+#[test]
+fn an_image_that_makes_the_program_fail_leaves_the_others_alone() {
+    let shared = shared_with(&[("cameras", Value::TextArray(vec!["front".into(), "rear".into()]))]);
+    let task = |camera, column| (camera, Task::Judge(request(1, "rgb8", vec![region(column)])));
+    let mut judge = Fake { panics_at: Some(1), ..Fake::default() };
+    let kept = together(&shared, &mut judge, vec![task(0, 1), task(1, 0)]);
+    assert_eq!(judge.calls, [2, 1, 1]);
+    assert!(reasons(&kept.answers[0].1)[0].contains("index out of bounds"), "{:?}", kept.answers);
+    assert!(kept.answers[1].1.entries[0].outcome.is_ok());
 }
 
 #[test]
