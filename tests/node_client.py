@@ -1,5 +1,6 @@
 """The node as a process, and an independent ROS 2 client (rclpy) that talks to it."""
 
+import fcntl
 import os
 import pathlib
 import signal
@@ -125,6 +126,18 @@ def unconfigured_log(process):
         return process.log()
     finally:
         client.close()
+
+
+def free_shared_memory_of_the_killed():
+    """Removes the segments of Fast DDS whose process is gone, as `fastdds shm clean` does: it held a lock while it lived."""
+    for lock in pathlib.Path("/dev/shm").glob("fastrtps_[0-9a-f]*_el"):
+        try:
+            with lock.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                lock.with_name(lock.name.removesuffix("_el")).unlink(missing_ok=True)
+                lock.unlink(missing_ok=True)
+        except OSError:
+            continue  # it lives, or somebody else's
 
 
 class Client:

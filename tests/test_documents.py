@@ -18,7 +18,16 @@ import unittest
 import numpy
 import rclpy
 import yaml
-from node_client import MODEL, MONITOR, RELEASE, ROOT, NodeProcess, raw_image, stop_sign
+from node_client import (
+    MODEL,
+    MONITOR,
+    RELEASE,
+    ROOT,
+    NodeProcess,
+    free_shared_memory_of_the_killed,
+    raw_image,
+    stop_sign,
+)
 from sensor_msgs.msg import Image
 from test_parameters import table
 
@@ -39,6 +48,7 @@ def setUpModule():
 
 def tearDownModule():
     rclpy.shutdown()
+    free_shared_memory_of_the_killed()
 
 
 def spin_until(node, condition, timeout_secs, what, process=None):

@@ -16,7 +16,18 @@ import faulty_model
 import numpy
 import rclpy
 from activation_monitor.msg import OodConfidence
-from node_client import RELEASE, ROOT, Client, NodeProcess, compressed, png, raw_image, region, stop_sign
+from node_client import (
+    RELEASE,
+    ROOT,
+    Client,
+    NodeProcess,
+    compressed,
+    free_shared_memory_of_the_killed,
+    png,
+    raw_image,
+    region,
+    stop_sign,
+)
 from sensor_msgs.msg import CompressedImage, Image
 
 HOUR_SECS = 3600
@@ -43,6 +54,7 @@ def setUpModule():
 
 def tearDownModule():
     rclpy.shutdown()
+    free_shared_memory_of_the_killed()
 
 
 class WithNode(unittest.TestCase):

@@ -16,7 +16,7 @@ import unittest
 
 import rclpy
 from activation_monitor.msg import OodConfidence
-from node_client import Client, NodeProcess, raw_image, stop_sign, unconfigured_log
+from node_client import Client, NodeProcess, free_shared_memory_of_the_killed, raw_image, stop_sign, unconfigured_log
 
 OK, WARN = b"\x00", b"\x01"
 
@@ -27,6 +27,7 @@ def setUpModule():
 
 def tearDownModule():
     rclpy.shutdown()
+    free_shared_memory_of_the_killed()
 
 
 def free_port():
