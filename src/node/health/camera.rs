@@ -165,8 +165,8 @@ impl CameraHealth {
         let (missing, sent) = (totals.missing, totals.received + totals.missing);
         (missing as f64 > MISSING_SHARE * sent as f64).then(|| {
             format!(
-                "about {missing} of {sent} images in {secs:.0} s were lost on their way: see the status of the node for the \
-                 transport, and the queue of the publisher"
+                "about {missing} of {sent} images in {secs:.0} s seem to be lost on their way: see the status of the node for \
+                 the transport, and the queue of the publisher"
             )
         })
     }
@@ -438,7 +438,7 @@ pub(super) mod tests {
         health.recent = missing(5);
         says(&health, Level::Ok, "");
         health.recent = missing(6);
-        says(&health, Level::Warn, "about 6 of 101 images in 10 s were lost on their way");
+        says(&health, Level::Warn, "about 6 of 101 images in 10 s seem to be lost on their way");
     }
 
     #[test]

@@ -170,7 +170,7 @@ const CAMERA_FINDINGS: &[Finding] = &[
     finding("WARN", "results were UNKNOWN since the last status", "the message ends with the newest reason"),
     finding(
         "WARN",
-        "were lost on their way",
+        "seem to be lost on their way",
         "see the transport below; raise the publisher's depth, or lower its rate",
     ),
     finding(
