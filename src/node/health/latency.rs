@@ -6,6 +6,8 @@ use std::time::Duration;
 /// or that was not measured, is `None`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Stages {
+    /// From the stamp of the image to its arrival; before all others.
+    pub receive: Option<Duration>,
     /// From arrival until its regions were there.
     pub wait_regions: Option<Duration>,
     /// From then until inference took it.
@@ -47,13 +49,19 @@ macro_rules! stage {
 }
 
 /// Every stage, in the order of the way of an image.
-pub const STAGES: [StageKeys; 8] = [
+pub const STAGES: [StageKeys; 9] = [
     stage!("latency", "from the moment that image and regions are there to the published answer", |stages| {
         Some(stages.latency())
     }),
     stage!("answer", "from the arrival of the image to the published answer, waits for regions included", |stages| {
         Some(stages.total)
     }),
+    stage!(
+        "receive",
+        "from the stamp of the image to its arrival, by the node's clock: camera, driver and transport; empty for stamps \
+         of another clock (in the future, or more than a minute old)",
+        |stages| stages.receive
+    ),
     stage!("wait_regions", "from the arrival of the image until its regions are there", |stages| stages.wait_regions),
     stage!("wait_turn", "from then until inference takes the image", |stages| stages.wait_turn),
     stage!("decode", "from bytes to pixels", |stages| stages.decode),

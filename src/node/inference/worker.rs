@@ -17,6 +17,9 @@ use crate::pipeline::{PipelineOutput, Timings};
 /// How often a waiting thread looks whether it should end.
 const POLL: Duration = Duration::from_millis(100);
 
+/// A stamp that is older than this at arrival was made by another clock, as in a bag that is played without /clock.
+const LONGEST_WAY: Duration = Duration::from_secs(60);
+
 /// What becomes of the answers.
 pub trait Sink {
     /// Publishes the answer to an image of a camera.
@@ -109,6 +112,7 @@ impl Round<'_> {
         sink.publish(camera, &answer);
         let done = Instant::now();
         let stages = Stages {
+            receive: time_to_receive(&answer),
             wait_regions: Some(ready.saturating_duration_since(arrived)),
             wait_turn: Some(self.begun.saturating_duration_since(ready)),
             decode,
@@ -151,6 +155,12 @@ impl Round<'_> {
         entries::count_refused(self.shared, camera, regions.len(), refusal);
         entries::refused(regions, &refusal.reason)
     }
+}
+
+/// From the stamp of the image to its arrival, where one clock made both.
+fn time_to_receive(answer: &Answer) -> Option<Duration> {
+    let nanos = u64::try_from(answer.received.since(answer.header.stamp)).ok()?;
+    Some(Duration::from_nanos(nanos)).filter(|way| *way <= LONGEST_WAY)
 }
 
 #[cfg(test)]

@@ -186,6 +186,18 @@ fn latency_counts_from_when_an_image_is_ready() {
 }
 
 #[test]
+fn the_way_to_the_node_counts_where_one_clock_made_both_stamps() {
+    let shared = shared();
+    let receive = |received: Stamp| {
+        answers(&shared, vec![Request { received, ..request(5, "rgb8", vec![region(0)]) }]);
+        shared.count(0, |statistics| statistics.answered(Instant::now())).last().unwrap().1.receive
+    };
+    let stamp = |sec, nanosec| Stamp { sec, nanosec };
+    assert_eq!(receive(stamp(5, 20_000_003)), Some(Duration::from_millis(20)));
+    assert_eq!((receive(stamp(4, 0)), receive(Stamp::default()), receive(stamp(66, 0))), (None, None, None));
+}
+
+#[test]
 fn closed_slots_end_the_loop() {
     let shared = shared();
     let start = Instant::now();
