@@ -36,14 +36,23 @@ def stop_sign():
 
 def png(pixels):
     """RGB pixels as a PNG file."""
+    height, width, _ = pixels.shape
+    return png_file(width, height, b"".join(b"\0" + row.tobytes() for row in pixels), colours=2)
+
+
+def png_file(width, height, rows, bits=8, colours=0):
+    """A PNG file; each row begins with the number of its filter. `colours`: 0 grey, 2 RGB."""
 
     def chunk(name, data):
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
-    height, width, _ = pixels.shape
-    rows = b"".join(b"\0" + row.tobytes() for row in pixels)
-    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    head = struct.pack(">IIBBBBB", width, height, bits, colours, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b"")
+
+
+def at(secs):
+    """A stamp."""
+    return divmod(round(secs * 1_000_000_000), 1_000_000_000)
 
 
 def raw_image(pixels, encoding="rgb8", padding=0):
@@ -140,6 +149,15 @@ def free_shared_memory_of_the_killed():
             continue  # it lives, or somebody else's
 
 
+def spin_until(node, condition, timeout_secs, what):
+    """Takes the messages of a node until something is true; fails when it does not come true in time."""
+    deadline = time.monotonic() + timeout_secs
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what} did not come true within {timeout_secs} s")
+        rclpy.spin_once(node, timeout_sec=0.02)
+
+
 class Client:
     """Publishes images and regions, and keeps every answer by its stamp."""
 
@@ -210,11 +228,7 @@ class Client:
             raise AssertionError(f"{values} refused: {refused}")
 
     def spin_until(self, condition, timeout_secs=10.0, what="the condition"):
-        deadline = time.monotonic() + timeout_secs
-        while not condition():
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{what} did not come true within {timeout_secs} s")
-            rclpy.spin_once(self.node, timeout_sec=0.02)
+        spin_until(self.node, condition, timeout_secs, what)
 
     def spin_for(self, secs):
         deadline = time.monotonic() + secs

@@ -9,19 +9,12 @@ import numpy
 import rclpy
 from activation_monitor.msg import ClassificationArray, OodConfidenceArray
 from diagnostic_msgs.msg import DiagnosticArray
-from node_client import NodeProcess, raw_image, stop_sign
+from node_case import setUpModule, tearDownModule
+from node_client import NodeProcess, raw_image, spin_until, stop_sign
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 
 CAMERAS = ("front", "left", "rear", "right")
-
-
-def setUpModule():
-    rclpy.init()
-
-
-def tearDownModule():
-    rclpy.shutdown()
 
 
 class Cameras:
@@ -52,11 +45,7 @@ class Cameras:
             self.statuses[status.name] = {pair.key: pair.value for pair in status.values}
 
     def spin_until(self, condition, timeout_secs=20.0, what="the condition"):
-        deadline = time.monotonic() + timeout_secs
-        while not condition():
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{what} did not come true within {timeout_secs} s")
-            rclpy.spin_once(self.node, timeout_sec=0.02)
+        spin_until(self.node, condition, timeout_secs, what)
 
     def send(self, camera, sec, pixels):
         message = raw_image(pixels)

@@ -15,7 +15,8 @@ import numpy
 import rclpy
 from activation_monitor.msg import OodConfidence
 from builtin_interfaces.msg import Time
-from node_client import ROOT, Client, NodeProcess, compressed, png, raw_image, stop_sign
+from node_case import OwnNode, setUpModule, tearDownModule
+from node_client import ROOT, Client, NodeProcess, at, compressed, png, raw_image, stop_sign
 from rcl_interfaces.msg import Log
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rosgraph_msgs.msg import Clock
@@ -29,14 +30,6 @@ FAST = {"diagnostics_period_secs": 0.2}
 SMALL_MEMORY = ROOT / "tests/small_memory.py"
 
 
-def setUpModule():
-    rclpy.init()
-
-
-def tearDownModule():
-    rclpy.shutdown()
-
-
 def white(side=8):
     return raw_image(numpy.full((side, side, 3), 255, numpy.uint8))
 
@@ -47,20 +40,10 @@ def black(side=8):
 
 def ros_time(offset_secs=0.0):
     """Now, as a stamp."""
-    now = time.time() + offset_secs
-    return int(now), int(now % 1 * 1e9)
+    return at(time.time() + offset_secs)
 
 
-class WithNode(unittest.TestCase):
-    """Starts a node and a client that listens."""
-
-    def run_node(self, client=None, **parameters):
-        self.process = NodeProcess(**parameters)
-        self.addCleanup(self.process.kill)
-        self.client = client or Client()
-        self.addCleanup(self.client.close)
-        return self.client
-
+class WithNode(OwnNode):
     def faulty(self, fault, **parameters):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)

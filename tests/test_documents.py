@@ -18,16 +18,8 @@ import unittest
 import numpy
 import rclpy
 import yaml
-from node_client import (
-    MODEL,
-    MONITOR,
-    RELEASE,
-    ROOT,
-    NodeProcess,
-    free_shared_memory_of_the_killed,
-    raw_image,
-    stop_sign,
-)
+from node_case import setUpModule, tearDownModule
+from node_client import MODEL, MONITOR, RELEASE, ROOT, NodeProcess, raw_image, stop_sign
 from sensor_msgs.msg import Image
 from test_parameters import table
 
@@ -40,15 +32,6 @@ DOCUMENTS = sorted(
 INTEGRATION = ROOT / "docs/integration.md"
 CONSUMER = ROOT / "examples/consumer"
 START_SECS = 40.0
-
-
-def setUpModule():
-    rclpy.init()
-
-
-def tearDownModule():
-    rclpy.shutdown()
-    free_shared_memory_of_the_killed()
 
 
 def spin_until(node, condition, timeout_secs, what, process=None):

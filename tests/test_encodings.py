@@ -4,49 +4,19 @@ Not checked here: single pixels (the Rust tests compare them with an independent
 """
 
 import json
-import struct
 import unittest
-import zlib
 
 import numpy
-import rclpy
 from activation_monitor.msg import OodConfidence
-from node_client import ROOT, Client, NodeProcess, compressed, raw_image, region, stop_sign
+from node_case import SharedNode, setUpModule, tearDownModule
+from node_client import ROOT, compressed, png_file, raw_image, region, stop_sign
 from sensor_msgs.msg import CompressedImage, Image
 
 STOP = "stop"
 FIXTURES = ROOT / "tests/data/encodings"
 
 
-def setUpModule():
-    rclpy.init()
-
-
-def tearDownModule():
-    rclpy.shutdown()
-
-
-class WithNode(unittest.TestCase):
-    """One node and one client for all tests of a class."""
-
-    parameters = {}
-    image_type = Image
-
-    @classmethod
-    def setUpClass(cls):
-        cls.process = NodeProcess(**cls.parameters)
-        cls.client = Client(cls.image_type)
-        try:
-            cls.client.wait_for(cls.process)
-        except BaseException:
-            cls.tearDownClass()
-            raise
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.client.close()
-        cls.process.kill()
-
+class WithNode(SharedNode):
     def assert_stop(self, message, name):
         classified, judged = self.client.ask(message)
         self.assertEqual(classified.results[0].class_name, STOP, name)
@@ -83,14 +53,9 @@ def mosaic(pixels, pattern):
 
 def grey_png(samples):
     """A PNG file of grey samples of 8 or 16 bits."""
-
-    def chunk(name, data):
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
     height, width = samples.shape
     rows = b"".join(b"\0" + row.tobytes() for row in samples.astype(samples.dtype.newbyteorder(">")))
-    head = struct.pack(">IIBBBBB", width, height, 8 * samples.dtype.itemsize, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return png_file(width, height, rows, bits=8 * samples.dtype.itemsize)
 
 
 class RawImages(WithNode):

@@ -10,24 +10,12 @@ import subprocess
 import sys
 import tempfile
 import unittest
-import zlib
 
 import faulty_model
 import numpy
-import rclpy
 from activation_monitor.msg import OodConfidence
-from node_client import (
-    RELEASE,
-    ROOT,
-    Client,
-    NodeProcess,
-    compressed,
-    free_shared_memory_of_the_killed,
-    png,
-    raw_image,
-    region,
-    stop_sign,
-)
+from node_case import OwnNode, setUpModule, tearDownModule
+from node_client import RELEASE, ROOT, compressed, png, png_file, raw_image, region, stop_sign
 from sensor_msgs.msg import CompressedImage, Image
 
 HOUR_SECS = 3600
@@ -48,24 +36,9 @@ for index in range(2000):
 """
 
 
-def setUpModule():
-    rclpy.init()
-
-
-def tearDownModule():
-    rclpy.shutdown()
-    free_shared_memory_of_the_killed()
-
-
-class WithNode(unittest.TestCase):
-    image_type = Image
-
+class WithNode(OwnNode):
     def run_node(self, **parameters):
-        self.process = NodeProcess(**parameters)
-        self.addCleanup(self.process.kill)
-        self.client = Client(self.image_type)
-        self.addCleanup(self.client.close)
-        self.client.wait_for(self.process)
+        super().run_node(**parameters).wait_for(self.process)
 
     def assert_goes_on(self, message=None):
         """A good image is still classified."""
@@ -117,18 +90,6 @@ class Clocks(WithNode):
             self.client.ask(raw_image(stop_sign()), stamp=stamp)
 
 
-def png_bomb(width, height):
-    """A PNG of some hundred kilobytes that claims, and has, that many grey pixels."""
-
-    def chunk(name, data):
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    rows = zlib.compressobj(9)
-    data = b"".join(rows.compress(bytes(width + 1)) for _ in range(height)) + rows.flush()
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
-
-
 def jpeg_bomb():
     """The start of a JPEG of 65,500 by 65,500 pixels."""
     frame = struct.pack(">BHHB", 8, 65500, 65500, 3) + bytes([1, 0x22, 0, 2, 0x11, 1, 3, 0x11, 1])
@@ -152,7 +113,8 @@ class HostileCompressedImages(WithNode):
         self.run_node(image_transport="compressed", max_image_pixels=1_000_000)
         self.assert_goes_on(compressed(png(stop_sign()), "png"))
         before = largest_memory_mib(self.process.process)
-        for bomb in (png_bomb(20_000, 10_000), jpeg_bomb()):
+        black = bytes(20_001 * 10_000)  # a megabyte when compressed
+        for bomb in (png_file(20_000, 10_000, black), jpeg_bomb()):
             _, judged = self.client.ask(compressed(bomb))
             self.assertEqual(judged.results[0].verdict, OodConfidence.UNKNOWN)
             self.assertIn("at most 1000000 are decoded", judged.results[0].reason)

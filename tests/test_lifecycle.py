@@ -7,10 +7,10 @@ import tempfile
 import time
 import unittest
 
-import rclpy
 from lifecycle_msgs.msg import Transition, TransitionEvent
 from lifecycle_msgs.srv import ChangeState, GetAvailableStates, GetAvailableTransitions, GetState
-from node_client import MODEL, MONITOR, Client, NodeProcess, raw_image, stop_sign
+from node_case import OwnNode, setUpModule, tearDownModule
+from node_client import MODEL, MONITOR, raw_image, stop_sign
 from rcl_interfaces.msg import Parameter, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from std_srvs.srv import SetBool, Trigger
@@ -18,21 +18,7 @@ from std_srvs.srv import SetBool, Trigger
 LOAD_SECS = 40.0
 
 
-def setUpModule():
-    rclpy.init()
-
-
-def tearDownModule():
-    rclpy.shutdown()
-
-
-class ManagedNode(unittest.TestCase):
-    def run_node(self, **parameters):
-        self.process = NodeProcess(**parameters)
-        self.addCleanup(self.process.kill)
-        self.client = Client()
-        self.addCleanup(self.client.close)
-
+class ManagedNode(OwnNode):
     def call(self, service_type, name, request=None, timeout_secs=LOAD_SECS):
         node = self.client.node
         client = node.create_client(service_type, f"/monitor/{name}")

@@ -9,19 +9,11 @@ import shutil
 import tempfile
 import unittest
 
-import rclpy
-from node_client import MODEL, MONITOR, Client, NodeProcess, raw_image, stop_sign, unconfigured_log
+from node_case import OwnNode, setUpModule, tearDownModule
+from node_client import MODEL, MONITOR, raw_image, stop_sign
 
 
-def setUpModule():
-    rclpy.init()
-
-
-def tearDownModule():
-    rclpy.shutdown()
-
-
-class Files(unittest.TestCase):
+class Files(OwnNode):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
@@ -29,18 +21,9 @@ class Files(unittest.TestCase):
         self.monitor = self.folder / "copy.monitor"
         shutil.copy(MONITOR, self.monitor)
 
-    def start(self, **parameters):
-        process = NodeProcess(**parameters)
-        self.addCleanup(process.kill)
-        return process
-
-    def failing(self, **parameters):
-        return unconfigured_log(self.start(**parameters))
-
     def test_a_monitor_file_that_is_overwritten_or_truncated_in_place_changes_nothing(self):
-        process, client = self.start(monitor=self.monitor), Client()
-        self.addCleanup(client.close)
-        client.wait_for(process)
+        client = self.run_node(monitor=self.monitor)
+        client.wait_for(self.process)
         _, before = client.ask(raw_image(stop_sign()))
         self.assertGreater(before.results[0].p_value, 0.0)
         size = self.monitor.stat().st_size
@@ -52,7 +35,7 @@ class Files(unittest.TestCase):
             file.truncate(0)
         _, truncated = client.ask(raw_image(stop_sign()))
         self.assertEqual(truncated.results, before.results)
-        self.assertEqual(process.end(), 0, process.log())
+        self.assertEqual(self.process.end(), 0, self.process.log())
 
     def test_a_flipped_bit_is_refused_at_the_start(self):
         data = bytearray(self.monitor.read_bytes())

@@ -12,9 +12,9 @@ import time
 import unittest
 
 import numpy
-import rclpy
 from activation_monitor.msg import OodConfidence, RegionArray
 from builtin_interfaces.msg import Time
+from node_case import SharedNode, setUpModule, tearDownModule
 from node_client import MODEL, RELEASE, Client, NodeProcess, compressed, png, raw_image, region, stop_sign
 from rcl_interfaces.msg import Log, Parameter, ParameterValue
 from rcl_interfaces.srv import DescribeParameters, GetParameters, SetParameters
@@ -30,35 +30,7 @@ DETECTORS = (
 ).split()
 
 
-def setUpModule():
-    rclpy.init()
-
-
-def tearDownModule():
-    rclpy.shutdown()
-
-
-class WithNode(unittest.TestCase):
-    """One node and one client for all tests of a class."""
-
-    parameters = {}
-    image_type = Image
-
-    @classmethod
-    def setUpClass(cls):
-        cls.process = NodeProcess(**cls.parameters)
-        cls.client = Client(cls.image_type)
-        try:
-            cls.client.wait_for(cls.process)
-        except BaseException:
-            cls.tearDownClass()
-            raise
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.client.close()
-        cls.process.kill()
-
+class WithNode(SharedNode):
     def assert_unknown(self, judged, *words):
         for result in judged.results:
             self.assertEqual(result.verdict, OodConfidence.UNKNOWN)

@@ -12,6 +12,7 @@ from pathlib import Path
 import rclpy
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
+from node_case import setUpModule, tearDownModule
 from node_client import MODEL, START_SECS, NodeProcess
 from rcl_interfaces.msg import Parameter, ParameterEvent, ParameterType, ParameterValue
 from rcl_interfaces.srv import (
@@ -41,14 +42,6 @@ TYPES = {
     "choice": ParameterType.PARAMETER_STRING,
     "cameras": ParameterType.PARAMETER_STRING_ARRAY,
 }
-
-
-def setUpModule():
-    rclpy.init()
-
-
-def tearDownModule():
-    rclpy.shutdown()
 
 
 def message(value):

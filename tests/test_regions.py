@@ -12,23 +12,15 @@ import time
 import unittest
 
 import numpy
-import rclpy
 from activation_monitor.msg import OodConfidence
-from node_client import Client, NodeProcess, raw_image, region, stop_sign
+from node_case import SharedNode, setUpModule, tearDownModule
+from node_client import Client, NodeProcess, at, raw_image, region, stop_sign
 
 UNKNOWN = OodConfidence.UNKNOWN
 STOP = "stop"
 # Longer than any pause of a busy machine in between; the tests that need a time-out set a short one.
 LONG_SECS = 20.0
 SHORT_SECS = 0.3
-
-
-def setUpModule():
-    rclpy.init()
-
-
-def tearDownModule():
-    rclpy.shutdown()
 
 
 def scene():
@@ -41,26 +33,8 @@ def sign(name="sign"):
     return region(name, 37, 27, 50, 50)
 
 
-def at(secs):
-    """A stamp."""
-    return divmod(round(secs * 1_000_000_000), 1_000_000_000)
-
-
-class WithRegions(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.process = NodeProcess(regions_topic="/regions", diagnostics_period_secs=0.2)
-        cls.client = Client()
-        try:
-            cls.client.wait_for(cls.process)
-        except BaseException:
-            cls.tearDownClass()
-            raise
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.client.close()
-        cls.process.kill()
+class WithRegions(SharedNode):
+    parameters = {"regions_topic": "/regions", "diagnostics_period_secs": 0.2}
 
     def setUp(self):
         """Every test begins at the present time and with the same parameters."""

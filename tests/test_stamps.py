@@ -7,37 +7,20 @@ import time
 import unittest
 
 import numpy
-import rclpy
 from activation_monitor.msg import OodConfidence
 from builtin_interfaces.msg import Time
-from node_client import Client, NodeProcess, raw_image, stop_sign
+from node_case import OwnNode, setUpModule, tearDownModule
+from node_client import at, raw_image, stop_sign
 from rosgraph_msgs.msg import Clock
 
 STOP = "stop"
 
 
-def setUpModule():
-    rclpy.init()
-
-
-def tearDownModule():
-    rclpy.shutdown()
-
-
-def at(secs):
-    """A stamp."""
-    return divmod(round(secs * 1_000_000_000), 1_000_000_000)
-
-
-class WithNode(unittest.TestCase):
+class WithNode(OwnNode):
     parameters = {}
 
     def setUp(self):
-        self.process = NodeProcess(diagnostics_period_secs=0.2, **self.parameters)
-        self.addCleanup(self.process.kill)
-        self.client = Client()
-        self.addCleanup(self.client.close)
-        self.client.wait_for(self.process, probe=False)
+        self.run_node(diagnostics_period_secs=0.2, **self.parameters).wait_for(self.process, probe=False)
 
     def send(self, secs):
         return self.client.send(raw_image(stop_sign()), at(secs))

@@ -14,20 +14,11 @@ import tempfile
 import time
 import unittest
 
-import rclpy
 from activation_monitor.msg import OodConfidence
-from node_client import Client, NodeProcess, free_shared_memory_of_the_killed, raw_image, stop_sign, unconfigured_log
+from node_case import OwnNode, setUpModule, tearDownModule
+from node_client import raw_image, stop_sign
 
 OK, WARN = b"\x00", b"\x01"
-
-
-def setUpModule():
-    rclpy.init()
-
-
-def tearDownModule():
-    rclpy.shutdown()
-    free_shared_memory_of_the_killed()
 
 
 def free_port():
@@ -60,26 +51,16 @@ def whole_messages(recording):
     return count
 
 
-class WithViewer(unittest.TestCase):
+class WithViewer(OwnNode):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
 
     def run_node(self, **parameters):
-        process = self.start(**parameters)
-        client = Client()
-        self.addCleanup(client.close)
-        client.wait_for(process)
-        return process, client
-
-    def start(self, **parameters):
-        process = NodeProcess(**parameters)
-        self.addCleanup(process.kill)
-        return process
-
-    def failing(self, **parameters):
-        return unconfigured_log(self.start(**parameters))
+        client = super().run_node(**parameters)
+        client.wait_for(self.process)
+        return self.process, client
 
     def ask_until(self, client, condition, what, timeout_secs=30.0):
         """Sends images, each of which is answered, until something is true."""

@@ -3,9 +3,9 @@
 import unittest
 
 import numpy
-import rclpy
 from activation_monitor.msg import OodConfidence
-from node_client import FRAME, Client, NodeProcess, raw_image, stop_sign
+from node_case import SharedNode, setUpModule, tearDownModule
+from node_client import FRAME, raw_image, stop_sign
 from rclpy.qos import QoSProfile
 from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
@@ -23,12 +23,11 @@ def detection(name, left, top, width, height, *classes):
     return message
 
 
-class Detections(unittest.TestCase):
+class Detections(SharedNode):
+    parameters = {"regions_topic": "/boxes", "regions_type": "detection2d_array", "regions_timeout_secs": 10.0}
+
     @classmethod
-    def setUpClass(cls):
-        rclpy.init()
-        cls.process = NodeProcess(regions_topic="/boxes", regions_type="detection2d_array", regions_timeout_secs=10.0)
-        cls.client = Client()
+    def connect(cls):
         cls.boxes = cls.client.node.create_publisher(Detection2DArray, "/boxes", 10)
         cls.found = {}
 
@@ -36,18 +35,8 @@ class Detections(unittest.TestCase):
             cls.found[message.header.stamp.sec, message.header.stamp.nanosec] = message
 
         cls.client.node.create_subscription(Detection2DArray, "/monitor/detections", keep, QoSProfile(depth=100))
-        try:
-            cls.client.wait_for(cls.process, probe=False)
-            cls.client.spin_until(lambda: cls.boxes.get_subscription_count() > 0, what="the subscription to the boxes")
-        except BaseException:
-            cls.tearDownClass()
-            raise
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.client.close()
-        cls.process.kill()
-        rclpy.shutdown()
+        cls.client.wait_for(cls.process, probe=False)
+        cls.client.spin_until(lambda: cls.boxes.get_subscription_count() > 0, what="the subscription to the boxes")
 
     def ask(self, *detections):
         """Classification, confidence and detections of an image with these boxes."""
