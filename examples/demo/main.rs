@@ -9,6 +9,9 @@
 //! `~/classification` and `~/ood`, prints one line per sign, and writes `summary.json` and, by the node's viewer, a
 //! recording for rerun.
 
+#[path = "../support/program.rs"]
+mod program;
+
 mod node;
 mod player;
 mod scoring;
@@ -21,8 +24,8 @@ use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
 use indicatif::ProgressBar;
 
-use self::node::MonitorNode;
 use self::player::Player;
+use self::program::Program;
 use self::scoring::Scores;
 
 /// Play a drive to the node and score its answers.
@@ -87,8 +90,8 @@ fn main() -> Result<()> {
     };
     let recording = arguments.output.join("demo.rrd");
     remove_older(&recording)?;
-    let node = MonitorNode::start(&arguments, &recording)?;
-    let scores = play(&bag, &arguments, &node);
+    let mut node = node::start(&arguments, &recording)?;
+    let scores = play(&bag, &arguments, &mut node);
     // Also after an error: the node must not outlive the demo.
     let ended = node.end();
     let scores = scores?;
@@ -99,7 +102,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn play(bag: &Path, arguments: &Arguments, node: &MonitorNode) -> Result<Scores> {
+fn play(bag: &Path, arguments: &Arguments, node: &mut Program) -> Result<Scores> {
     let mut player = Player::open(bag, arguments)?;
     player.wait_for_node(node)?;
     println!("{}", scoring::HEADING);

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::future::ready;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -12,12 +11,10 @@ use activation_monitor::dataset::cdr::{self, GroundTruthArray, Header, Time};
 use activation_monitor::scenario::GROUND_TRUTH_TOPIC;
 use anyhow::{Context, Result, ensure};
 use futures::executor::LocalPool;
-use futures::stream::{Stream, StreamExt};
-use futures::task::LocalSpawnExt;
 use r2r::activation_monitor::msg::{ClassificationArray, OodConfidenceArray};
 use r2r::{PublisherUntyped, QosProfile};
 
-use super::node::MonitorNode;
+use super::program::{Program, for_each};
 use super::scoring::Scores;
 use super::{Arguments, interrupted};
 
@@ -75,26 +72,15 @@ impl Player {
     fn subscribed(mut self, profile: &QosProfile) -> Result<Self> {
         let classified = self.node.subscribe::<ClassificationArray>("/monitor/classification", profile.clone())?;
         let judged = self.node.subscribe::<OodConfidenceArray>("/monitor/ood", profile.clone())?;
-        self.for_each(classified, |scores, message| scores.classified(message))?;
-        self.for_each(judged, |scores, message| scores.judged(message, Instant::now()))?;
+        for_each(&self.pool, &self.scores, classified, |scores: &mut Scores, message| scores.classified(message))?;
+        for_each(&self.pool, &self.scores, judged, |scores: &mut Scores, message| {
+            scores.judged(message, Instant::now());
+        })?;
         Ok(self)
     }
 
-    fn for_each<M: 'static>(
-        &self,
-        messages: impl Stream<Item = M> + 'static,
-        action: impl Fn(&mut Scores, M) + 'static,
-    ) -> Result<()> {
-        let scores = Rc::clone(&self.scores);
-        let every = messages.for_each(move |message| {
-            action(&mut scores.borrow_mut(), message);
-            ready(())
-        });
-        Ok(self.pool.spawner().spawn_local(every)?)
-    }
-
     /// Waits until the node listens to the images and its answers can be heard.
-    pub fn wait_for_node(&mut self, node: &MonitorNode) -> Result<()> {
+    pub fn wait_for_node(&mut self, node: &mut Program) -> Result<()> {
         let deadline = Instant::now() + START;
         loop {
             self.step(STEP);
@@ -110,7 +96,7 @@ impl Player {
     }
 
     /// Plays the whole bag, then waits a bounded time for the last answers.
-    pub fn play(mut self, node: &MonitorNode) -> Result<Scores> {
+    pub fn play(mut self, node: &mut Program) -> Result<Scores> {
         let (first, _) = self.bag.span_nanos();
         let start = Instant::now();
         while let Some(message) = self.bag.next().transpose()? {

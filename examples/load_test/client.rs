@@ -2,20 +2,18 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::ready;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use activation_monitor::dataset::cdr::Time;
 use anyhow::Result;
 use futures::executor::LocalPool;
-use futures::stream::{Stream, StreamExt};
-use futures::task::LocalSpawnExt;
 use r2r::activation_monitor::msg::{ClassificationArray, OodConfidence, OodConfidenceArray};
 use r2r::diagnostic_msgs::msg::DiagnosticArray;
 use r2r::{Node, QosProfile};
 
 use super::camera::now;
+use super::program::for_each;
 
 /// Longest time between two looks at what arrived.
 const STEP: Duration = Duration::from_millis(5);
@@ -115,20 +113,7 @@ impl Client {
         action: impl Fn(&mut Heard, M) + 'static,
     ) -> Result<()> {
         let messages = self.node.subscribe::<M>(topic, QosProfile::default().keep_last(DEPTH))?;
-        self.for_each(messages, action)
-    }
-
-    fn for_each<M: 'static>(
-        &self,
-        messages: impl Stream<Item = M> + 'static,
-        action: impl Fn(&mut Heard, M) + 'static,
-    ) -> Result<()> {
-        let heard = Rc::clone(&self.heard);
-        let every = messages.for_each(move |message| {
-            action(&mut heard.borrow_mut(), message);
-            ready(())
-        });
-        Ok(self.pool.spawner().spawn_local(every)?)
+        for_each(&self.pool, &self.heard, messages, action)
     }
 }
 

@@ -12,6 +12,8 @@
 
 #[path = "../support/markdown.rs"]
 mod markdown;
+#[path = "../support/program.rs"]
+mod program;
 
 mod camera;
 mod client;

@@ -1,20 +1,15 @@
 //! The program under test, as a process.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use anyhow::{Context, Result};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::camera::CameraTopics;
 use super::options::{Scenario, Subjects};
-
-/// How long a process may take to end after it was asked to.
-const PATIENCE: Duration = Duration::from_secs(15);
+use super::program::{Program, parameter};
 
 /// Which program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -40,7 +35,7 @@ pub struct Topics {
 /// A running program; killed when dropped.
 pub struct Subject {
     kind: Kind,
-    child: Child,
+    program: Program,
 }
 
 impl Topics {
@@ -73,13 +68,11 @@ impl Subject {
         topics: &Topics,
         fit: Option<&Path>,
     ) -> Result<Self> {
-        let mut command = match kind {
+        let command = match kind {
             Kind::MonitorNode => monitor(subjects, scenario, topics)?,
             Kind::PeerNode => peer(subjects, topics, fit.context("the peer needs images to fit")?),
         };
-        let program = command.get_program().to_owned();
-        let child = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
-        Ok(Self { kind, child })
+        Ok(Self { kind, program: Program::start(command)? })
     }
 
     /// Which program it is.
@@ -89,7 +82,7 @@ impl Subject {
 
     /// Process id.
     pub fn id(&self) -> u32 {
-        self.child.id()
+        self.program.id()
     }
 
     /// Fails when the process has ended by itself.
@@ -97,44 +90,15 @@ impl Subject {
     /// # Errors
     /// See above.
     pub fn check_alive(&mut self) -> Result<()> {
-        match self.child.try_wait()? {
-            None => Ok(()),
-            Some(status) => bail!("the node ended by itself ({status}); its message stands above"),
-        }
+        self.program.check_alive()
     }
 
     /// Asks the process to end as Ctrl-C does, and checks that it does so cleanly.
     ///
     /// # Errors
     /// When it does not.
-    pub fn end(mut self) -> Result<()> {
-        if self.child.try_wait()?.is_none() {
-            kill(Pid::from_raw(i32::try_from(self.child.id())?), Signal::SIGINT)?;
-        }
-        let status = self.wait()?;
-        ensure!(status.success(), "the node ended with {status}");
-        Ok(())
-    }
-
-    fn wait(&mut self) -> Result<ExitStatus> {
-        let deadline = Instant::now() + PATIENCE;
-        while Instant::now() < deadline {
-            if let Some(status) = self.child.try_wait()? {
-                return Ok(status);
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        bail!("the node did not end within {} s of SIGINT and is killed", PATIENCE.as_secs())
-    }
-}
-
-impl Drop for Subject {
-    fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(None)) {
-            // Nothing more can be done when even that fails.
-            let _ = self.child.kill();
-            let _ = self.child.wait();
-        }
+    pub fn end(self) -> Result<()> {
+        self.program.end()
     }
 }
 
@@ -163,7 +127,7 @@ fn monitor(subjects: &Subjects, scenario: &Scenario, topics: &Topics) -> Result<
     let mut command = Command::new(executable(subjects)?);
     command.args(["--ros-args", "--log-level", "warn", "-r", &format!("__ns:={}", topics.namespace)]);
     for (name, value) in parameters(subjects, scenario, topics) {
-        command.args(["-p", &format!("{name}:={}", if value.is_empty() { "\"\"" } else { &value })]);
+        command.args(parameter(&name, &value));
     }
     command.args(subjects.node_args.split_whitespace());
     Ok(command)
