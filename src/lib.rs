@@ -14,6 +14,7 @@ pub mod model;
 pub mod monitor;
 #[cfg(feature = "ros")]
 pub mod node;
+mod panics;
 pub mod pattern;
 pub mod pipeline;
 pub mod queue;

@@ -1,11 +1,11 @@
 //! What libtorch says when it fails, in one line, and as an error whatever happens.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tch::TchError;
 
 use super::ModelError;
+use crate::panics;
 
 /// Longest message that is passed on, in characters: it goes into log lines and diagnostics.
 const MAX_MESSAGE: usize = 400;
@@ -14,7 +14,8 @@ const MAX_MESSAGE: usize = 400;
 /// device vanished; that becomes an error, too.
 pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, ModelError>) -> Result<T, ModelError> {
     // Nothing that a failed pass leaves behind is used again: every pass makes its own tensors.
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(ModelError::Forward(panic_message(panic.as_ref()))))
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|panic| Err(ModelError::Forward(telling_line(panics::message(panic.as_ref()).unwrap_or("")))))
 }
 
 impl From<TchError> for ModelError {
@@ -45,11 +46,6 @@ fn names_an_error(line: &str) -> bool {
     let is_name = |name: &str| name.chars().all(|letter| letter.is_alphanumeric() || letter == '.' || letter == '_');
     line.split_once(':')
         .is_some_and(|(name, _)| (name.ends_with("Error") || name.ends_with("Exception")) && is_name(name))
-}
-
-fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    telling_line(text.unwrap_or(""))
 }
 
 #[cfg(test)]

@@ -27,5 +27,6 @@ mod lifecycle;
 mod output;
 mod parameters;
 mod service;
+mod throttle;
 
 pub use lifecycle::app::main;

@@ -7,6 +7,8 @@ use futures::FutureExt;
 use futures::stream::{Stream, StreamExt};
 use r2r::{QosProfile, ServiceRequest, WrappedServiceTypeSupport};
 
+use super::throttle::Throttle;
+
 /// Smallest time between two lines about answers that nobody takes.
 const SAY_EVERY: Duration = Duration::from_secs(10);
 
@@ -52,21 +54,23 @@ impl<S: WrappedServiceTypeSupport + 'static> Service<S> {
 }
 
 /// Counts answers that nobody took, to be said now and then.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Unsent {
     count: u64,
-    said: Option<Instant>,
+    throttle: Throttle,
+}
+
+impl Default for Unsent {
+    fn default() -> Self {
+        Self { count: 0, throttle: Throttle::new(SAY_EVERY) }
+    }
 }
 
 impl Unsent {
     /// Counts one more; the number since the last time when it is time to say it.
     fn count(&mut self, now: Instant) -> Option<u64> {
         self.count += 1;
-        if self.said.is_some_and(|said| now.saturating_duration_since(said) < SAY_EVERY) {
-            return None;
-        }
-        self.said = Some(now);
-        Some(std::mem::take(&mut self.count))
+        self.throttle.passes(now).then(|| std::mem::take(&mut self.count))
     }
 }
 

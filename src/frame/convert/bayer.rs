@@ -7,9 +7,9 @@
 use image::RgbImage;
 
 use super::View;
-use super::vector::{self, Loop};
 use crate::frame::encoding::Sample;
 use crate::frame::region::Region;
+use crate::simd::{Kernel, Loop};
 
 /// Where the red filter lies in every two by two pixels; the blue one lies diagonally across.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub(super) fn crop(view: &View<'_>, area: Region, cfa: Cfa, sample: Sample) -> R
         let rows = &surrounded[y as usize * step..][..3 * step];
         let is_red = (area.y + y) % 2 == cfa.red_y;
         let first_is_green = (area.x % 2 == cfa.red_x) != is_red;
-        vector::run(Row { target, rows, is_red, first_is_green });
+        Kernel::fastest_of_256_bits().run(Row { target, rows, is_red, first_is_green });
     }
     image
 }
@@ -78,6 +78,8 @@ struct Row<'a> {
 }
 
 impl Loop for Row<'_> {
+    type Output = ();
+
     #[inline(always)]
     fn run(self) {
         match (self.is_red, self.first_is_green) {

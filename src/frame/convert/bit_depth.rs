@@ -1,6 +1,6 @@
 //! Samples of two bytes: how many of their bits are used, and their way to one byte.
 
-use super::vector::{self, Loop};
+use crate::simd::{Kernel, Loop};
 
 /// Numbers of bits that sensors deliver, smallest first.
 const USUAL_BITS: [u32; 5] = [8, 10, 12, 14, 16];
@@ -32,7 +32,7 @@ impl BitDepth {
     /// Scales samples of two bytes to 0..255 (rounded to nearest; larger ones than the bits hold become 255).
     pub fn narrow(self, samples: &[u8], big_endian: bool, narrowed: &mut Vec<u8>) {
         narrowed.resize(samples.len() / 2, 0);
-        vector::run(Narrow { bit_depth: self, samples, big_endian, narrowed });
+        Kernel::fastest_of_256_bits().run(Narrow { bit_depth: self, samples, big_endian, narrowed });
     }
 
     /// `255 · sample / (2^bits − 1)`, rounded to nearest.
@@ -55,6 +55,8 @@ struct Narrow<'a> {
 }
 
 impl Loop for Narrow<'_> {
+    type Output = ();
+
     #[inline(always)]
     fn run(self) {
         let pairs = self.narrowed.iter_mut().zip(self.samples.as_chunks().0);

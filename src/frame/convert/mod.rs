@@ -3,7 +3,6 @@
 mod bayer;
 mod bit_depth;
 mod packed;
-mod vector;
 mod yuv;
 
 pub(super) use bayer::Cfa;

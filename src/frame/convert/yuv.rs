@@ -7,8 +7,8 @@ use std::num::Wrapping;
 use image::{RgbImage, imageops};
 
 use super::View;
-use super::vector::{self, Loop};
 use crate::frame::region::Region;
+use crate::simd::{Kernel, Loop};
 
 /// Nothing here wraps; checking it would keep the loops from being vectorised.
 type Fixed = Wrapping<i32>;
@@ -58,7 +58,7 @@ pub(super) fn crop_packed(view: &View<'_>, area: Region, luma_first: bool) -> Rg
     let whole = whole_pairs(area);
     let mut image = RgbImage::new(whole.width, whole.height);
     for (target, row) in image.chunks_exact_mut(3 * whole.width as usize).zip(view.rows(whole)) {
-        vector::run(PackedRow { target, row, luma_first });
+        Kernel::fastest_of_256_bits().run(PackedRow { target, row, luma_first });
     }
     trimmed(image, whole, area)
 }
@@ -69,7 +69,12 @@ pub(super) fn crop_planes(view: &View<'_>, area: Region, kind: Chroma) -> RgbIma
     let mut image = RgbImage::new(whole.width, whole.height);
     let targets = image.chunks_exact_mut(3 * whole.width as usize);
     for ((target, luma), y) in targets.zip(view.rows(whole)).zip(whole.y..) {
-        vector::run(PlanesRow { target, luma, chroma: chroma_row(view, whole, kind, y as usize), kind });
+        Kernel::fastest_of_256_bits().run(PlanesRow {
+            target,
+            luma,
+            chroma: chroma_row(view, whole, kind, y as usize),
+            kind,
+        });
     }
     trimmed(image, whole, area)
 }
@@ -91,6 +96,8 @@ struct PackedRow<'a> {
 }
 
 impl Loop for PackedRow<'_> {
+    type Output = ();
+
     #[inline(always)]
     fn run(self) {
         let pairs = self.target.as_chunks_mut().0.iter_mut().zip(self.row.as_chunks().0);
@@ -110,6 +117,8 @@ struct PlanesRow<'a> {
 }
 
 impl Loop for PlanesRow<'_> {
+    type Output = ();
+
     #[inline(always)]
     fn run(self) {
         let chroma = self.chroma.as_chunks::<2>().0;

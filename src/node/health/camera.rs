@@ -7,13 +7,11 @@ use super::recent::{Recent, Span};
 use super::statistics::Counts;
 use crate::frame::Note;
 use crate::node::inference::remarks;
-use crate::node::input::counts::InputCounts;
-use crate::node::input::pairing::Stamp;
+use crate::node::input::counts::{FUTURE_NANOS, InputCounts};
+use crate::node::input::stamp::secs;
 use crate::node::input::timeline::Interleaved;
 use crate::node::lifecycle::machine::State;
 
-/// A stamp this much later than the node's clock is of the future; below it clocks merely differ.
-const FUTURE_SECS: f64 = 1.0;
 /// Share of missing images above which they are said.
 const MISSING_SHARE: f64 = 0.05;
 
@@ -65,14 +63,6 @@ pub struct TopicHealth {
     pub mismatches: Vec<String>,
     /// What is published instead, while nobody publishes on it.
     pub hint: Option<String>,
-}
-
-/// ROS time minus a stamp, in seconds; negative for a stamp of the future. `None` while the ROS clock stands at zero, as
-/// with `use_sim_time` until the first message on `/clock`: nothing can be said then.
-#[must_use]
-pub fn stamp_age_secs(ros_now: Duration, stamp: Stamp) -> Option<f64> {
-    let now = i64::try_from(ros_now.as_nanos()).unwrap_or(i64::MAX);
-    (now != 0).then(|| now.saturating_sub(stamp.nanos()) as f64 / 1e9)
 }
 
 impl CameraHealth {
@@ -192,7 +182,7 @@ impl CameraHealth {
         let at_arrival = age - silence;
         let remedy =
             "are the clocks of the machines synchronised? A bag wants use_sim_time and `ros2 bag play --clock`";
-        if age < -FUTURE_SECS {
+        if age < -secs(FUTURE_NANOS) {
             return Some(format!("the newest stamp is {:.1} s in the future: {remedy}", -age));
         }
         let old = at_arrival > self.stale_after.as_secs_f64();
@@ -412,15 +402,6 @@ pub(super) mod tests {
         says(&health, Level::Ok, "");
         health.stamp_age_secs = Some(-3600.0);
         says(&health, Level::Warn, "the newest stamp is 3600.0 s in the future");
-    }
-
-    #[test]
-    fn the_ros_clock_at_zero_tells_no_age() {
-        let stamp = |sec| Stamp { sec, nanosec: 500_000_000 };
-        assert_eq!(stamp_age_secs(Duration::ZERO, stamp(100)), None);
-        assert_eq!(stamp_age_secs(Duration::from_secs(101), stamp(100)), Some(0.5));
-        assert_eq!(stamp_age_secs(Duration::from_secs(100), stamp(100)), Some(-0.5));
-        assert!(stamp_age_secs(Duration::MAX, stamp(i32::MIN)).is_some_and(f64::is_finite));
     }
 
     #[test]

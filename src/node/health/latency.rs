@@ -94,7 +94,8 @@ fn of_stage(stage: &StageKeys, samples: &[Stages]) -> [(&'static str, Option<Dur
 }
 
 /// Nearest-rank quantile of sorted values: the smallest that at least a share `q` of all does not exceed.
-fn quantile(sorted: &[Duration], q: f64) -> Option<Duration> {
+#[must_use]
+pub fn quantile(sorted: &[Duration], q: f64) -> Option<Duration> {
     let rank = (q * sorted.len() as f64).ceil() as usize;
     sorted.get(rank.saturating_sub(1)).copied()
 }

@@ -230,6 +230,11 @@ const INFERENCE_FINDINGS: &[Finding] = &[
         "no verdict can be OUT_OF_DISTRIBUTION",
         "raise `alarm_level`, or fit the monitor with more calibration images",
     ),
+    finding(
+        "WARN",
+        "images of some classes cannot be OUT_OF_DISTRIBUTION",
+        "raise `alarm_level`, or fit the monitor with more calibration images of these classes, or `--conditioning pooled`",
+    ),
 ];
 
 const VIEWER: &str = "The live view in rerun.";

@@ -7,13 +7,13 @@ use r2r::diagnostic_msgs::msg::DiagnosticArray;
 use r2r::{Clock, Publisher, QosProfile};
 
 use super::announcer::Announcer;
-use super::camera::{CameraHealth, TopicHealth, stamp_age_secs};
+use super::camera::{CameraHealth, TopicHealth};
 use super::diagnostics::{Level, Status};
 use super::inference::{InferenceHealth, Loaded, Work};
 use super::lookup::Lookup;
 use super::process::ProcessHealth;
 use super::recent::{Past, Recent, Totals};
-use super::statistics::Counts;
+use super::statistics::{Counts, Statistics};
 use super::transport::Transport;
 use super::viewer::ViewerHealth;
 use super::{graph, messages, viewer};
@@ -23,12 +23,14 @@ use crate::node::input::counts::InputCounts;
 use crate::node::input::endpoints::{Endpoint, Subscription, namesakes};
 use crate::node::input::names::Names;
 use crate::node::input::request::Task;
+use crate::node::input::stamp::{Stamp, secs};
 use crate::node::lifecycle::engine::Engine;
 use crate::node::lifecycle::machine::State;
 use crate::node::output::publishers::RosClock;
 use crate::node::parameters::qos::Qos;
 use crate::node::parameters::server::profile;
-use crate::node::parameters::settings::{CameraSettings, RegionsType, Settings, Transport as ImageTransport};
+use crate::node::parameters::settings::Settings;
+use crate::node::parameters::typed::{CameraSettings, RegionsType, Transport as ImageTransport};
 use crate::viewer::Viewer;
 
 /// What the node does at the time of a report.
@@ -187,7 +189,7 @@ impl Reporter {
             stale_after: tuning.stale_after,
             unanswered: seen.unanswered,
             patience: tuning.deadline + waits,
-            stamp_age_secs: seen.newest_stamp.and_then(|stamp| stamp_age_secs(ros_now, stamp)),
+            stamp_age_secs: seen.newest_stamp.and_then(|stamp| stamp.age_at(ros_now.into())).map(secs),
             input: seen.input,
             notes: seen.notes,
             repeated,
@@ -259,14 +261,14 @@ struct Seen {
     counts: Counts,
     silence: Option<Duration>,
     unanswered: Option<Duration>,
-    newest_stamp: Option<crate::node::input::pairing::Stamp>,
+    newest_stamp: Option<Stamp>,
     newest_reason: String,
     input: InputCounts,
     notes: Vec<Note>,
 }
 
 impl Seen {
-    fn of(statistics: &super::statistics::Statistics, now: Instant) -> Self {
+    fn of(statistics: &Statistics, now: Instant) -> Self {
         Self {
             counts: statistics.counts().clone(),
             silence: statistics.silence(now),

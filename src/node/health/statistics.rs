@@ -8,7 +8,7 @@ use super::window::Window;
 use crate::frame::Note;
 use crate::monitor::Verdict;
 use crate::node::input::counts::InputCounts;
-use crate::node::input::pairing::Stamp;
+use crate::node::input::stamp::Stamp;
 
 /// Latencies are of the images that were answered in this time.
 pub const LATENCY_SPAN: Duration = Duration::from_secs(30);

@@ -1,12 +1,12 @@
 //! The images of all cameras on their way through the network together.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use crate::frame::{DecodeOptions, Frame, FrameError, Note, Region};
 use crate::node::input::request::{Refusal, Request};
-use crate::node::parameters::settings::Tuning;
+use crate::node::parameters::typed::Tuning;
+use crate::panics;
 use crate::pipeline::{Deadline, Job, PipelineOutput};
 
 /// Judges regions of images; the node's view of the pipeline.
@@ -109,14 +109,12 @@ impl Opened<'_> {
 fn guarded<T>(action: impl FnOnce() -> T) -> Result<T, Refusal> {
     // Pipeline and messages are only read, and what a panic leaves half done is dropped: nothing broken is seen again.
     catch_unwind(AssertUnwindSafe(action)).map_err(|panic| {
-        let reason = format!("judging failed inside the program, please report it: {}", message(&*panic));
+        let reason = format!(
+            "judging failed inside the program, please report it: {}",
+            panics::message(&*panic).unwrap_or("unknown cause")
+        );
         Refusal { kind: "failure inside the program", reason }
     })
-}
-
-fn message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("unknown cause")
 }
 
 fn undecodable(error: &FrameError) -> Refusal {

@@ -8,7 +8,8 @@ use super::slots::Slots;
 use crate::node::health::statistics::Statistics;
 use crate::node::input::request::Task;
 use crate::node::parameters::names::CameraName;
-use crate::node::parameters::settings::{CameraSettings, Settings, Tuning};
+use crate::node::parameters::settings::Settings;
+use crate::node::parameters::typed::{CameraSettings, Tuning};
 
 /// Everything that several threads of a configured node use. Copies share.
 #[derive(Debug, Clone)]

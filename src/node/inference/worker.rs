@@ -11,7 +11,7 @@ use super::slots::Taken;
 use crate::frame::DecodeOptions;
 use crate::node::health::latency::Stages;
 use crate::node::input::request::{Answer, Entry, NamedRegion, Picture, Refusal, Refused, Request, Task};
-use crate::node::parameters::settings::Tuning;
+use crate::node::parameters::typed::Tuning;
 use crate::pipeline::{PipelineOutput, Timings};
 
 /// How often a waiting thread looks whether it should end.
@@ -94,9 +94,8 @@ impl Round<'_> {
     /// Answers an image that nobody looks at.
     fn refuse(&self, sink: &mut impl Sink, camera: usize, refused: Refused) {
         let Refused { header, received, refusal } = refused;
-        let regions = vec![NamedRegion::whole_image()];
-        sink.publish(camera, &Answer::unknown(header, received, self.tuning.levels(), regions, &refusal.reason));
-        entries::count_refused(self.shared, camera, 1, &refusal);
+        let entries = self.refused(camera, vec![NamedRegion::whole_image()], &refusal);
+        sink.publish(camera, &Answer { header, received, levels: self.tuning.levels(), entries });
         self.shared.count(camera, |statistics| statistics.refused());
     }
 
@@ -159,7 +158,7 @@ impl Round<'_> {
 
 /// From the stamp of the image to its arrival, where one clock made both.
 fn time_to_receive(answer: &Answer) -> Option<Duration> {
-    let nanos = u64::try_from(answer.received.since(answer.header.stamp)).ok()?;
+    let nanos = u64::try_from(answer.header.stamp.age_at(answer.received)?).ok()?;
     Some(Duration::from_nanos(nanos)).filter(|way| *way <= LONGEST_WAY)
 }
 

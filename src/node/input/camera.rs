@@ -6,14 +6,15 @@
 use std::time::Instant;
 
 use super::notices::Notices;
-use super::pairing::{Event, Pairing, Rules, Stamp, Why};
+use super::pairing::{Event, Pairing, Rules, Why};
 use super::refusals;
 use super::request::{Header, NamedRegion, Picture, Refusal, Refused, Regions, Request, Task};
+use super::stamp::Stamp;
 use super::timeline::{Jump, Seen, TimeLines};
 use super::waiting::Waiting;
 use crate::node::health::statistics::{DropReason, Statistics};
 use crate::node::inference::shared::Shared;
-use crate::node::parameters::settings::{CameraSettings, WithoutRegions};
+use crate::node::parameters::typed::{CameraSettings, WithoutRegions};
 
 /// When something arrived.
 #[derive(Debug, Clone, Copy)]
@@ -41,14 +42,6 @@ struct Image {
     content: Result<Picture, Refusal>,
 }
 
-impl Arrival {
-    /// ROS clock minus stamp, in nanoseconds; `None` while there is no clock.
-    #[must_use]
-    pub fn age_nanos(&self, stamp: Stamp) -> Option<i64> {
-        (self.ros != Stamp::default()).then(|| self.ros.since(stamp))
-    }
-}
-
 impl Camera {
     /// The camera at `index`; its images wait for regions when `with_regions`, and are judged whole otherwise.
     #[must_use]
@@ -68,7 +61,7 @@ impl Camera {
         if !self.shared.is_enabled() {
             return self.drop_images(DropReason::Disabled, 1);
         }
-        let content = match refusals::too_old(arrival.age_nanos(header.stamp), settings.max_image_age) {
+        let content = match refusals::too_old(header.stamp.age_at(arrival.ros), settings.max_image_age) {
             Some(refusal) => Err(refusal),
             None => Ok(picture),
         };
@@ -94,9 +87,11 @@ impl Camera {
 
     /// Lets go of images and regions that have waited long enough for each other at `now`.
     pub fn tick(&mut self, now: Instant) {
-        let settings = self.settings();
-        let events = self.pairing.as_mut().map(|pairing| pairing.tick(rules(&settings), now));
-        self.act_all(events.unwrap_or_default(), &settings, now);
+        if self.pairing.is_some() {
+            let settings = self.settings();
+            let events = self.pairing.as_mut().map(|pairing| pairing.tick(rules(&settings), now));
+            self.act_all(events.unwrap_or_default(), &settings, now);
+        }
         let interleaved = self.lines.interleaved(now);
         self.count(|statistics| statistics.input_mut().interleaved = interleaved);
     }
@@ -114,7 +109,7 @@ impl Camera {
         self.count(|statistics| {
             statistics.arrived(header.stamp, arrival.at);
             let input = statistics.input_mut();
-            input.aged(arrival.age_nanos(header.stamp));
+            input.aged(header.stamp.age_at(arrival.ros));
             input.missing(seen.missing);
             input.repeated_stamps += u64::from(seen.repeated);
             input.interleaved = interleaved;

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use super::stamp::secs;
 use super::timeline::Interleaved;
+use crate::node::health::latency::quantile;
 
 /// Latest waits that the quantiles are of.
 const WINDOW: usize = 256;
 /// A stamp this much later than the node's clock is of the future; below it clocks merely differ.
-const FUTURE_NANOS: i64 = 1_000_000_000;
+pub const FUTURE_NANOS: i64 = 1_000_000_000;
 
 /// Counters since the start of the node, and what was seen last.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -81,8 +82,7 @@ impl InputCounts {
     pub fn wait_quantile(&self, q: f64) -> Option<Duration> {
         let mut sorted: Vec<Duration> = self.waits.iter().copied().collect();
         sorted.sort_unstable();
-        let rank = (q * sorted.len() as f64).ceil() as usize;
-        sorted.get(rank.saturating_sub(1)).copied()
+        quantile(&sorted, q)
     }
 
     /// Names and values for the diagnostics.

@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::node::parameters::settings::Reliability;
+use crate::node::parameters::qos::Durability;
+use crate::node::parameters::qos::Reliability;
 
 /// Publishers and subscriptions that a message names at most.
 const MAX_NAMED: usize = 5;
@@ -29,15 +30,6 @@ pub struct Policies {
     pub liveliness: Liveliness,
     /// Longest time between two signs of life; `None`: any.
     pub lease: Option<Duration>,
-}
-
-/// Whether who comes late gets the last messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Durability {
-    /// Only those sent from now on.
-    Volatile,
-    /// The publisher keeps its last messages for who comes late.
-    TransientLocal,
 }
 
 /// Who says that a publisher is alive, the weaker first.

@@ -16,6 +16,5 @@ pub mod request;
 pub mod rhythm;
 pub mod stamp;
 pub mod subscriptions;
-pub mod throttle;
 pub mod timeline;
 pub mod waiting;

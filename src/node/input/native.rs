@@ -7,8 +7,8 @@ use r2r::{NativeMsg, WrappedTypesupport};
 
 #[cfg(vision_msgs)]
 use super::boxes::BoundingBox;
-use super::pairing::Stamp;
 use super::request::{Bytes, Header, NamedRegion, Picture, Regions};
+use super::stamp::Stamp;
 use crate::frame::Region;
 
 /// A message that owns its memory and is only read.

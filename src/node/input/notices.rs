@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::stamp::secs;
-use super::throttle::Throttle;
 use super::timeline::{Interleaved, Jump};
+use crate::node::throttle::Throttle;
 
 /// Time between two lines about the same thing.
 const PERIOD: Duration = Duration::from_secs(30);

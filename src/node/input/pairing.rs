@@ -12,8 +12,6 @@ use super::request::{Header, Regions};
 use super::timeline::Jump;
 use super::waiting::{Fullness, Waiting, WaitingRoom};
 
-pub use super::stamp::Stamp;
-
 /// Regions wait for their image at least as long as this, however short images wait for them.
 const ARRAYS_WAIT_AT_LEAST: Duration = Duration::from_secs(1);
 
@@ -202,6 +200,7 @@ fn unmatched_event<I>(arrays: usize) -> Option<Event<I>> {
 mod tests {
     use super::*;
     use crate::node::input::request::NamedRegion;
+    use crate::node::input::stamp::Stamp;
     use crate::node::input::timeline::{LineId, TimeLines};
 
     const EXACT: Rules = Rules { timeout: Duration::from_millis(500), tolerance: Duration::ZERO };

@@ -6,7 +6,7 @@ use super::arrays::Near;
 use super::pairing::Why;
 use super::request::{Header, Refusal};
 use super::stamp::secs;
-use crate::node::parameters::settings::CameraSettings;
+use crate::node::parameters::typed::CameraSettings;
 
 /// Regions further away than this belong to other images; they are no hint.
 const NEAR: Duration = Duration::from_secs(1);

@@ -8,7 +8,7 @@ use crate::frame::{DecodeOptions, Frame, FrameError, RawImage, Region};
 use crate::monitor::Levels;
 use crate::pipeline::Outcome;
 
-use super::pairing::Stamp;
+use super::stamp::Stamp;
 
 /// Header of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -241,14 +241,5 @@ impl Picture {
             Self::Compressed { data, .. } if data.as_ref().starts_with(&[0xff, 0xd8]) => Some(data.as_ref().to_vec()),
             _ => None,
         }
-    }
-}
-
-impl Answer {
-    /// The same reason for every region.
-    #[must_use]
-    pub fn unknown(header: Header, received: Stamp, levels: Levels, regions: Vec<NamedRegion>, reason: &str) -> Self {
-        let entry = |region| Entry { region, outcome: Err(reason.to_owned()) };
-        Self { header, received, levels, entries: regions.into_iter().map(entry).collect() }
     }
 }

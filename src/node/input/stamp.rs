@@ -11,6 +11,13 @@ pub struct Stamp {
     pub nanosec: u32,
 }
 
+/// Time since the epoch; the last second that a stamp can hold where it is more.
+impl From<Duration> for Stamp {
+    fn from(time: Duration) -> Self {
+        Self { sec: i32::try_from(time.as_secs()).unwrap_or(i32::MAX), nanosec: time.subsec_nanos() }
+    }
+}
+
 impl Stamp {
     /// Nanoseconds since the epoch of the clock that made the stamp.
     #[must_use]
@@ -22,6 +29,13 @@ impl Stamp {
     #[must_use]
     pub fn since(self, earlier: Self) -> i64 {
         self.nanos() - earlier.nanos()
+    }
+
+    /// Nanoseconds from this stamp to `now` of the ROS clock; negative for one of the future. `None` while that clock stands
+    /// at zero, as with `use_sim_time` until the first message on `/clock`: nothing can be said then.
+    #[must_use]
+    pub fn age_at(self, now: Self) -> Option<i64> {
+        (now != Self::default()).then(|| now.since(self))
     }
 
     /// How far two stamps lie apart.
@@ -54,6 +68,16 @@ mod tests {
             (late.distance(early), early.distance(late)),
             (Duration::from_millis(200), Duration::from_millis(200))
         );
+    }
+
+    #[test]
+    fn the_ros_clock_at_zero_tells_no_age() {
+        let stamp = |sec| Stamp { sec, nanosec: 500_000_000 };
+        let age_secs = |now, stamp: Stamp| stamp.age_at(Stamp::from(now)).map(secs);
+        assert_eq!(age_secs(Duration::ZERO, stamp(100)), None);
+        assert_eq!(age_secs(Duration::from_secs(101), stamp(100)), Some(0.5));
+        assert_eq!(age_secs(Duration::from_secs(100), stamp(100)), Some(-0.5));
+        assert!(age_secs(Duration::MAX, stamp(i32::MIN)).is_some_and(f64::is_finite));
     }
 
     /// `nanosec` of a sender may be anything.

@@ -16,7 +16,7 @@ use super::camera::{Arrival, Camera};
 use super::native;
 use crate::node::output::publishers::RosClock;
 use crate::node::parameters::server::profile;
-use crate::node::parameters::settings::{CameraSettings, RegionsType, Transport};
+use crate::node::parameters::typed::{CameraSettings, RegionsType, Transport};
 
 const WITHOUT_VISION_MSGS: &str = "the parameter `regions_type` is detection2d_array, but this node was built without \
      vision_msgs: install vision_msgs, source it and build again, or set regions_type to region_array";

@@ -11,7 +11,6 @@ use futures::executor::LocalPool;
 
 use super::engine;
 use super::managed::Managed;
-use super::memory;
 use super::signals;
 use crate::node::health::reporter::Reporter;
 use crate::node::health::transport;
@@ -22,6 +21,7 @@ use crate::node::parameters::overrides::{self, Overrides};
 use crate::node::parameters::reference::NODE_NAME;
 use crate::node::parameters::server::ParameterServer;
 use crate::node::parameters::settings::Settings;
+use crate::panics;
 
 /// Longest wait for a message; bounds how late a signal or an overdue image is seen.
 const WAIT: Duration = Duration::from_millis(20);
@@ -52,7 +52,8 @@ pub fn main() -> ExitCode {
 fn run(arguments: &[String]) -> anyhow::Result<()> {
     // Before anything else: it may set variables of the environment, which only a single thread may do.
     let transport = transport::prepare();
-    memory::keep_freed();
+    #[cfg(target_env = "gnu")]
+    super::memory::keep_freed();
     logging::forward_to_ros(NODE_NAME);
     let context = create_context()?;
     let mut node = r2r::Node::create(context, NODE_NAME, "").context("cannot create the node")?;
@@ -107,7 +108,7 @@ fn create_context() -> anyhow::Result<r2r::Context> {
     match created {
         Ok(context) => context.context("ROS cannot start"),
         Err(panic) => {
-            let reason = panic.downcast_ref::<String>().map_or("unknown reason", String::as_str);
+            let reason = panics::message(&*panic).unwrap_or("unknown reason");
             Err(anyhow::anyhow!("ROS refuses the arguments after --ros-args: {reason}"))
         }
     }

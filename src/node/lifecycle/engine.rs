@@ -28,7 +28,8 @@ use crate::node::output::publishers::Outputs;
 use crate::node::output::view::{self, View};
 use crate::node::parameters::qos::{Qos, Role};
 use crate::node::parameters::server::profile;
-use crate::node::parameters::settings::{CameraSettings, Settings, Tuning};
+use crate::node::parameters::settings::Settings;
+use crate::node::parameters::typed::{CameraSettings, Tuning};
 use crate::pipeline::{Deadline, Job, Pipeline, PipelineOutput};
 use crate::viewer::Viewer;
 

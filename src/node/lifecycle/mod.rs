@@ -4,6 +4,7 @@ pub mod app;
 pub mod engine;
 pub mod machine;
 pub mod managed;
+#[cfg(target_env = "gnu")]
 pub mod memory;
 pub mod server;
 pub mod signals;

@@ -42,8 +42,8 @@ mod tests {
     use super::*;
     use crate::frame::Region;
     use crate::monitor::Levels;
-    use crate::node::input::pairing::Stamp;
     use crate::node::input::request::{Header, NamedRegion};
+    use crate::node::input::stamp::Stamp;
     use crate::pipeline::Outcome;
 
     #[test]

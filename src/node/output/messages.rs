@@ -8,8 +8,8 @@ use crate::frame::Region;
 use crate::monitor::{DetectorExplanation, DetectorResult, Judgement, NamedPart, NamedPlace, Verdict};
 use crate::pipeline::{Hypothesis, Outcome};
 
-use crate::node::input::pairing::Stamp;
 use crate::node::input::request::{Answer, Entry, Header, NamedRegion};
+use crate::node::input::stamp::Stamp;
 
 /// Class id of a region that could not be classified.
 const NO_CLASS: i32 = -1;

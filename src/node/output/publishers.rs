@@ -7,8 +7,8 @@ use r2r::activation_monitor::msg::{ClassificationArray, OodConfidenceArray};
 use r2r::{Clock, Publisher, QosProfile};
 
 use super::messages::{self, Identity};
-use crate::node::input::pairing::Stamp;
 use crate::node::input::request::Answer;
+use crate::node::input::stamp::Stamp;
 use crate::node::parameters::names::CameraName;
 
 /// The ROS clock of the node: the machine's, or that of `/clock`.
@@ -31,8 +31,7 @@ impl RosClock {
     /// The same as a stamp.
     #[must_use]
     pub fn stamp(&self) -> Stamp {
-        let now = self.now();
-        Stamp { sec: i32::try_from(now.as_secs()).unwrap_or(i32::MAX), nanosec: now.subsec_nanos() }
+        self.now().into()
     }
 }
 

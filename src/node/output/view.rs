@@ -8,7 +8,8 @@ use crate::node::inference::evidence::{Evidence, Judged};
 use crate::node::inference::shared::Shared;
 use crate::node::input::request::Entry;
 use crate::node::parameters::names::CameraName;
-use crate::node::parameters::settings::{Settings, Tuning};
+use crate::node::parameters::settings::Settings;
+use crate::node::parameters::typed::Tuning;
 use crate::pipeline::Pipeline;
 use crate::viewer::{
     ViewFrame, ViewPicture, ViewRegion, Viewer, ViewerError, ViewerOptions, ViewerTarget, choose_layers,
@@ -145,8 +146,8 @@ mod tests {
     use super::*;
     use crate::frame::DecodeOptions;
     use crate::monitor::Levels;
-    use crate::node::input::pairing::Stamp;
     use crate::node::input::request::{Answer, Bytes, Header, NamedRegion, Picture};
+    use crate::node::input::stamp::Stamp;
     use crate::node::parameters::table::Value;
     use crate::pipeline::{Hypothesis, Outcome};
 

@@ -9,3 +9,5 @@ pub mod server;
 pub mod settings;
 pub mod store;
 pub mod table;
+pub mod typed;
+pub mod yaml;

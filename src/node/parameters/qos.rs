@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::names::{check_topic, cut};
-use super::settings::Reliability;
 use super::table::{ParameterError, Value};
 
 /// All these parameters begin so.
@@ -25,8 +24,17 @@ pub struct Qos {
     pub depth: usize,
 }
 
-/// Whether who comes late gets the last messages.
+/// Reliability of a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reliability {
+    /// Lost messages are not sent again.
+    BestEffort,
+    /// Lost messages are sent again.
+    Reliable,
+}
+
+/// Whether who comes late gets the last messages; what offers more is the larger one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Durability {
     /// Only those sent from now on.
     Volatile,
@@ -50,6 +58,13 @@ pub enum Role {
     Subscription,
     /// The node publishes.
     Publisher,
+}
+
+impl Reliability {
+    /// That of the parameters `image_qos` and `output_qos`.
+    pub(super) fn named(word: &str) -> Self {
+        if word == "reliable" { Self::Reliable } else { Self::BestEffort }
+    }
 }
 
 impl Qos {

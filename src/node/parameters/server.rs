@@ -12,10 +12,12 @@ use r2r::rcl_interfaces::srv::{
 };
 use r2r::{Clock, Publisher, QosProfile};
 
+use super::qos::Reliability;
 use super::qos::{Durability, History, Qos, Role};
-use super::settings::{Reliability, Settings};
+use super::settings::Settings;
 use super::store::{self, Descriptor, Difference, Range, Rules};
 use super::table::Value;
+use crate::node::output::publishers::RosClock;
 use crate::node::service::Service;
 
 /// Where every node tells changes of its parameters.
@@ -107,7 +109,8 @@ impl ParameterServer {
         if let Err(error) = follow_time(node, settings.bool(USE_SIM_TIME)) {
             tracing::error!("cannot change the source of time: {error}");
         }
-        if let Err(error) = self.events.publish(&event(difference, &self.node, now(node))) {
+        let now = Clock::to_builtin_time(&RosClock::of(node).now());
+        if let Err(error) = self.events.publish(&event(difference, &self.node, now)) {
             tracing::warn!("cannot publish on {EVENTS_TOPIC}: {error}");
         }
         self.told = Some(settings);
@@ -177,12 +180,6 @@ pub fn profile(qos: Qos) -> QosProfile {
         depth: qos.depth,
         ..QosProfile::default()
     }
-}
-
-fn now(node: &r2r::Node) -> r2r::builtin_interfaces::msg::Time {
-    let clock = node.get_ros_clock();
-    let now = clock.lock().unwrap_or_else(PoisonError::into_inner).get_now();
-    Clock::to_builtin_time(&now.unwrap_or_default())
 }
 
 fn event(difference: Difference, node: &str, stamp: r2r::builtin_interfaces::msg::Time) -> ParameterEvent {

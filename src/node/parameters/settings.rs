@@ -1,13 +1,11 @@
-//! The values of all parameters, and typed views of them.
+//! The values of all parameters.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use super::names::{CameraName, cut};
-use super::qos::{self, Qos, QosOverrides, Role};
+use super::qos::{self, Qos, QosOverrides, Reliability, Role};
 use super::table::{Kind, PARAMETERS, Parameter, ParameterError, Value, When};
-use crate::monitor::Levels;
 
 /// The value of every parameter of the table, and those that cameras have of their own.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,78 +16,6 @@ pub struct Settings {
     qos: QosOverrides,
 }
 
-/// The parameters that can be changed while the node runs and are the same for all cameras.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Tuning {
-    /// Fused p-value at or below which a region is suspect.
-    pub suspect_level: f32,
-    /// Fused p-value at or below which a region is out of distribution.
-    pub alarm_level: f32,
-    /// Largest number of classes listed.
-    pub top_k: usize,
-    /// Largest number of regions judged per image.
-    pub max_regions: usize,
-    /// Largest number of pixels of an image that is decoded.
-    pub max_image_pixels: u64,
-    /// Longest time from the arrival of an image to its answer, and that an image may be in work.
-    pub deadline: Duration,
-    /// How long an image of a camera without a value of its own waits for its regions.
-    pub regions_timeout: Duration,
-    /// Time without an image after which a camera is silent.
-    pub stale_after: Duration,
-    /// Smallest time between two pictures in the viewer.
-    pub viewer_picture_period: Duration,
-}
-
-/// All parameters that a camera may have of its own.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CameraSettings {
-    /// The camera.
-    pub name: CameraName,
-    /// Topic of its images, before remapping; read by `configure`.
-    pub image_topic: String,
-    /// How its images arrive; read by `configure`.
-    pub transport: Transport,
-    /// Quality of service of the subscription to images; read by `configure`.
-    pub image_qos: Qos,
-    /// Topic of its regions, before remapping; `None`: judge whole images. Read by `configure`.
-    pub regions_topic: Option<String>,
-    /// Quality of service of the subscription to regions; read by `configure`.
-    pub regions_qos: Qos,
-    /// Messages on `regions_topic`; read by `configure`.
-    pub regions_type: RegionsType,
-    /// How long an image waits for its regions.
-    pub regions_timeout: Duration,
-    /// How far the stamps of an image and its regions may lie apart.
-    pub regions_tolerance: Duration,
-    /// What becomes of an image without regions.
-    pub without_regions: WithoutRegions,
-    /// Age of the stamp at arrival above which an image is not judged; `None`: any age.
-    pub max_image_age: Option<Duration>,
-    /// Bits in use of 16-bit samples, 1..=16; `None`: found from the largest sample.
-    pub bit_depth: Option<u8>,
-}
-
-/// Messages that bring regions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RegionsType {
-    /// `activation_monitor/RegionArray`.
-    RegionArray,
-    /// `vision_msgs/Detection2DArray`.
-    Detection2dArray,
-}
-
-/// What becomes of an image whose regions did not come in time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WithoutRegions {
-    /// It is answered UNKNOWN.
-    Wait,
-    /// It is counted and not answered.
-    Skip,
-    /// It is judged whole.
-    WholeImage,
-}
-
 /// What the node is doing when a parameter is to change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
@@ -97,37 +23,6 @@ pub enum Stage {
     Idle,
     /// Active or on the way to another state.
     Active,
-}
-
-/// How images arrive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transport {
-    /// `sensor_msgs/Image`.
-    Raw,
-    /// `sensor_msgs/CompressedImage`.
-    Compressed,
-}
-
-/// Reliability of a topic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reliability {
-    /// Lost messages are not sent again.
-    BestEffort,
-    /// Lost messages are sent again.
-    Reliable,
-}
-
-impl CameraSettings {
-    /// With what `qos_overrides.*` say about the topics of the camera; `resolve` gives the full name of a topic.
-    #[must_use]
-    pub fn with_qos_overrides(mut self, settings: &Settings, resolve: impl Fn(&str) -> String) -> Self {
-        let of = |topic: &str, default| settings.qos(&resolve(topic), Role::Subscription, default);
-        self.image_qos = of(&self.image_topic, self.image_qos);
-        if let Some(topic) = &self.regions_topic {
-            self.regions_qos = of(topic, self.regions_qos);
-        }
-        self
-    }
 }
 
 impl Default for Settings {
@@ -145,14 +40,6 @@ enum Place {
     Row(&'static Parameter),
     OfCamera(&'static Parameter, String),
     Qos,
-}
-
-impl Tuning {
-    /// The levels that make verdicts of p-values.
-    #[must_use]
-    pub fn levels(&self) -> Levels {
-        Levels { suspect: self.suspect_level, alarm: self.alarm_level }
-    }
 }
 
 impl Settings {
@@ -295,44 +182,6 @@ impl Settings {
         }
     }
 
-    /// The parameters of a camera: its own where it has them, those for all otherwise. Quality of service is that of
-    /// `image_qos`; [`CameraSettings::with_qos_overrides`] follows.
-    #[must_use]
-    pub fn camera(&self, name: &CameraName) -> CameraSettings {
-        let values = OfCamera { settings: self, name };
-        let qos = Qos::of(reliability(&values.text("image_qos")));
-        CameraSettings {
-            name: name.clone(),
-            image_topic: values.text("image_topic"),
-            transport: transport(&values.text("image_transport")),
-            image_qos: qos,
-            regions_topic: Some(values.text("regions_topic")).filter(|topic| !topic.is_empty()),
-            regions_qos: qos,
-            regions_type: regions_type(&values.text("regions_type")),
-            regions_timeout: values.duration("regions_timeout_secs"),
-            regions_tolerance: values.duration("regions_tolerance_secs"),
-            without_regions: without_regions(&values.text("without_regions")),
-            max_image_age: Some(values.duration("max_image_age_secs")).filter(|age| !age.is_zero()),
-            bit_depth: u8::try_from(values.integer("bit_depth")).ok().filter(|bits| *bits > 0),
-        }
-    }
-
-    /// The parameters that can be changed while the node runs.
-    #[must_use]
-    pub fn tuning(&self) -> Tuning {
-        Tuning {
-            suspect_level: self.double("suspect_level") as f32,
-            alarm_level: self.double("alarm_level") as f32,
-            top_k: usize::try_from(self.integer("top_k")).unwrap_or(1),
-            max_regions: usize::try_from(self.integer("max_regions")).unwrap_or(1),
-            max_image_pixels: u64::try_from(self.integer("max_image_pixels")).unwrap_or(1),
-            deadline: Duration::from_secs_f64(self.double("deadline_secs")),
-            regions_timeout: Duration::from_secs_f64(self.double("regions_timeout_secs")),
-            stale_after: Duration::from_secs_f64(self.double("stale_after_secs")),
-            viewer_picture_period: Duration::from_secs_f64(1.0 / self.double("viewer_max_rate_hz")),
-        }
-    }
-
     /// Text of a text, topic or choice parameter. Panics when `name` is no such row: names are literals.
     #[must_use]
     pub fn text(&self, name: &str) -> &str {
@@ -378,7 +227,7 @@ impl Settings {
     /// Reliability that a quality-of-service parameter asks for.
     #[must_use]
     pub fn reliability(&self, name: &str) -> Reliability {
-        reliability(self.text(name))
+        Reliability::named(self.text(name))
     }
 
     /// The parameter `cameras`.
@@ -390,7 +239,7 @@ impl Settings {
     }
 
     /// A row of one camera: its own value; or that for all, topics under the name of the camera where there are several.
-    fn of_camera(&self, row: &'static Parameter, camera: &str) -> Value {
+    pub(super) fn of_camera(&self, row: &'static Parameter, camera: &str) -> Value {
         let key = (camera.to_owned(), row.name);
         match (self.of_cameras.get(&key), row.kind, self.value(row)) {
             (Some(own), ..) => own.clone(),
@@ -405,7 +254,7 @@ impl Settings {
         Parameter::find(name).ok().map(|row| self.value(row))
     }
 
-    fn value(&self, row: &Parameter) -> &Value {
+    pub(super) fn value(&self, row: &Parameter) -> &Value {
         &self.values[index(row)]
     }
 
@@ -439,65 +288,11 @@ fn changeable(when: When, name: &str, stage: Stage) -> Result<(), ParameterError
     }
 }
 
-/// Values in force for one camera. Panics where a name is no row of that type: names are literals.
-struct OfCamera<'a> {
-    settings: &'a Settings,
-    name: &'a CameraName,
-}
-
-impl OfCamera<'_> {
-    fn value(&self, row: &str) -> Value {
-        let row = Parameter::find(row).expect("names of rows are literals");
-        match self.name.name() {
-            Some(camera) => self.settings.of_camera(row, camera),
-            None => self.settings.value(row).clone(),
-        }
-    }
-
-    fn text(&self, row: &str) -> String {
-        match self.value(row) {
-            Value::Text(text) => text,
-            other => panic!("`{row}` is not a text parameter: {other:?}"),
-        }
-    }
-
-    fn duration(&self, row: &str) -> Duration {
-        match self.value(row) {
-            Value::Double(secs) => Duration::from_secs_f64(secs),
-            other => panic!("`{row}` is not a double parameter: {other:?}"),
-        }
-    }
-
-    fn integer(&self, row: &str) -> i64 {
-        match self.value(row) {
-            Value::Integer(value) => value,
-            other => panic!("`{row}` is not an integer parameter: {other:?}"),
-        }
-    }
-}
-
-fn transport(word: &str) -> Transport {
-    if word == "compressed" { Transport::Compressed } else { Transport::Raw }
-}
-
-fn reliability(word: &str) -> Reliability {
-    if word == "reliable" { Reliability::Reliable } else { Reliability::BestEffort }
-}
-
-fn regions_type(word: &str) -> RegionsType {
-    if word == "detection2d_array" { RegionsType::Detection2dArray } else { RegionsType::RegionArray }
-}
-
-fn without_regions(word: &str) -> WithoutRegions {
-    match word {
-        "skip" => WithoutRegions::Skip,
-        "whole_image" => WithoutRegions::WholeImage,
-        _ => WithoutRegions::Wait,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use super::super::typed::{CameraSettings, RegionsType, Transport, WithoutRegions};
     use super::*;
 
     #[test]

@@ -2,8 +2,8 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::frame::Region;
-use crate::node::input::pairing::Stamp;
 use crate::node::input::request::{Bytes, Header};
+use crate::node::input::stamp::Stamp;
 use crate::node::parameters::settings::Settings;
 use crate::node::parameters::table::Value;
 use crate::pipeline::{Deadline, Hypothesis, Job, Outcome, RegionResult};
