@@ -21,5 +21,6 @@ pub mod queue;
 pub mod scenario;
 mod simd;
 pub mod storage;
+pub mod stream;
 pub mod training;
 pub mod viewer;

@@ -6,17 +6,19 @@ use std::sync::OnceLock;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::metadata::Metadata;
+use super::metadata::{Metadata, OverTimeSummary};
 use super::{Calibrated, Monitor, MonitorError, Shard};
-use crate::calibration::{ConditionalCalibrator, FUSED};
+use crate::calibration::{ConditionalCalibrator, FUSED, OverTime};
 use crate::detector::DetectorKind;
 use crate::storage::{TensorFile, Tensors};
 
 /// The file format that this version reads and writes. Format 2 brought the compiled pattern sets, format 3 another fusion
-/// of the detectors and calibration by track, format 4 the fields of `model.json` that decide.
-pub const FORMAT_VERSION: u32 = 4;
+/// of the detectors and calibration by track, format 4 the fields of `model.json` that decide, format 5 the calibration
+/// of verdicts over time.
+pub const FORMAT_VERSION: u32 = 5;
 
 const CALIBRATION: &str = "calibration";
+const OVER_TIME: &str = "over_time";
 
 /// What a file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -169,7 +171,9 @@ impl Monitor {
         let detectors = metadata.detectors.iter().map(|detector| load(detector.name));
         let detectors = detectors.collect::<Result<Vec<_>, MonitorError>>()?;
         let fused = ConditionalCalibrator::load(&calibration.scope(FUSED))?;
-        Ok(Self { metadata, detectors, fused, sha256: OnceLock::from(file.written_sha256()?) })
+        let Metadata { over_time: OverTimeSummary { objects, haircut }, .. } = &metadata;
+        let over_time = OverTime::load(&calibration.scope(OVER_TIME), objects.is_some(), haircut.is_some())?;
+        Ok(Self { metadata, detectors, fused, over_time, sha256: OnceLock::from(file.written_sha256()?) })
     }
 
     /// Digest of the file that [`Monitor::save`] would write.
@@ -186,6 +190,7 @@ impl Monitor {
             calibrator.save(&mut tensors.scope(CALIBRATION).scope(name));
         }
         self.fused.save(&mut tensors.scope(CALIBRATION).scope(FUSED));
+        self.over_time.save(&mut tensors.scope(CALIBRATION).scope(OVER_TIME));
         tensors
     }
 }

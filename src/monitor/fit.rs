@@ -6,11 +6,12 @@ use std::sync::OnceLock;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::metadata::{BankSummary, DetectorSummary, Metadata};
+use super::metadata::{BankSummary, DetectorSummary, Metadata, OverTimeSummary};
 use super::{Calibrated, Levels, ModelId, Monitor, MonitorError};
 use crate::activation::{BankError, FeatureBank, Features, Head};
 use crate::calibration::{
-    Calibrator, ConditionalCalibrator, Conditioning, Sample, count_groups, folds, fuse, group_of,
+    Calibrator, ConditionalCalibrator, Conditioning, Fold, MIN_BET_TRACKS, MIN_OBJECT_TRACKS, MIN_TRACK_VIEWS,
+    OverTime, Sample, count_groups, folds, fuse, group_of,
 };
 use crate::detector::{Detector, DetectorKind, Family, FitError, FitInput};
 
@@ -73,8 +74,9 @@ impl Monitor {
         }
         let (detectors, mut notes) =
             fit_detectors(&FitInput::new(&training, head)?.with_decoy_class(model.decoy_class), settings)?;
-        let (detectors, fused) = calibrate(detectors, &calibration, settings)?;
+        let (detectors, fused, over_time) = calibrate(detectors, &calibration, settings)?;
         notes.extend(too_few(fused.pooled(), settings.conditioning));
+        notes.extend(too_few_tracks(&over_time));
         let metadata = Metadata {
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
             model,
@@ -83,9 +85,10 @@ impl Monitor {
             detectors: detectors.iter().map(|calibrated| summary(calibrated.detector.as_ref())).collect(),
             training: BankSummary::of(&training),
             calibration: BankSummary::of(&calibration),
+            over_time: OverTimeSummary::of(&over_time),
             notes,
         };
-        Ok(Self { metadata, detectors, fused, sha256: OnceLock::new() })
+        Ok(Self { metadata, detectors, fused, over_time, sha256: OnceLock::new() })
     }
 }
 
@@ -134,19 +137,21 @@ fn calibrate(
     detectors: Vec<Box<dyn Detector>>,
     bank: &FeatureBank,
     settings: &FitSettings,
-) -> Result<(Vec<Calibrated>, ConditionalCalibrator), MonitorError> {
+) -> Result<(Vec<Calibrated>, ConditionalCalibrator, OverTime), MonitorError> {
     let scored = Scored::new(&detectors, bank, settings.conditioning);
     let groups = count_groups(scored.images.iter().map(|(track, _)| *track));
     let too_few = || MonitorError::Calibration { images: bank.len(), groups };
     let folds = folds(bank.keys(), FOLDS, settings.seed);
-    let fused = (0..folds.len()).into_par_iter().map(|fold| scored.fused(&folds, fold));
-    let fused: Vec<Vec<Sample<'_>>> = fused.collect::<Option<_>>().ok_or_else(too_few)?;
-    let fused = ConditionalCalibrator::fit(&fused.concat(), settings.conditioning).ok_or_else(too_few)?;
+    let scores = (0..folds.len()).into_par_iter().map(|fold| scored.fused(&folds, fold));
+    let scores: Vec<Fold<'_>> = scores.collect::<Option<_>>().ok_or_else(too_few)?;
+    let samples: Vec<Sample<'_>> = scores.iter().flat_map(|fold| fold.samples.iter().copied()).collect();
+    let fused = ConditionalCalibrator::fit(&samples, settings.conditioning).ok_or_else(too_few)?;
+    let over_time = OverTime::fit(&scores, settings.conditioning);
     let all: Vec<usize> = (0..bank.len()).collect();
     let calibrators = scored.calibrators(&all).ok_or_else(too_few)?;
     let calibrated = detectors.into_iter().zip(calibrators);
     let calibrated = calibrated.map(|(detector, calibrator)| Calibrated { detector, calibrator });
-    Ok((calibrated.collect(), fused))
+    Ok((calibrated.collect(), fused, over_time))
 }
 
 /// What all detectors say about the calibration images.
@@ -183,7 +188,7 @@ impl<'a> Scored<'a> {
     }
 
     /// Fused scores of a fold, the detectors calibrated on all other folds; `None` when there is no other one.
-    fn fused(&self, folds: &[Vec<usize>], fold: usize) -> Option<Vec<Sample<'a>>> {
+    fn fused(&self, folds: &[Vec<usize>], fold: usize) -> Option<Fold<'a>> {
         let others = folds.iter().enumerate().filter(|(other, _)| *other != fold);
         let others: Vec<usize> = others.flat_map(|(_, rows)| rows).copied().collect();
         let calibrators = self.calibrators(&others)?;
@@ -193,7 +198,8 @@ impl<'a> Scored<'a> {
             let surprises = detectors.map(|(one, (family, scores))| (*family, one.of(class).surprise(scores[row])));
             fuse(surprises, |family| family.weight())
         };
-        Some(folds[fold].iter().map(|&row| self.sample(row, score(row))).collect())
+        let rows = folds[fold].clone();
+        Some(Fold { samples: rows.iter().map(|&row| self.sample(row, score(row))).collect(), rows })
     }
 
     fn sample(&self, row: usize, score: f32) -> Sample<'a> {
@@ -218,4 +224,20 @@ fn too_few(fused: &Calibrator, conditioning: Conditioning) -> Option<String> {
              level of {alarm} are impossible; give {advice}"
         )
     })
+}
+
+/// Notes on verdicts over several images that too few tracks make impossible.
+fn too_few_tracks(over_time: &OverTime) -> Vec<String> {
+    let objects = over_time.objects.is_none().then(|| {
+        format!(
+            "there are no verdicts on objects: they need calibration images of at least {MIN_OBJECT_TRACKS} tracks of \
+             {MIN_TRACK_VIEWS} or more views; images of one object have the same name up to the last `_`"
+        )
+    });
+    let streams = over_time.bets.is_none().then(|| {
+        format!(
+            "changes of a stream are not looked for: that needs calibration images of at least {MIN_BET_TRACKS} tracks"
+        )
+    });
+    objects.into_iter().chain(streams).collect()
 }

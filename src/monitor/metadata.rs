@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use super::model_id::Difference;
 use super::{FitSettings, ModelId, MonitorError};
 use crate::activation::{FeatureBank, FeatureLayout, LayerKind};
+use crate::calibration::{Bets, OverTime};
 use crate::detector::{DetectorKind, Summary};
 use crate::storage::hex;
 
@@ -26,6 +27,8 @@ pub struct Metadata {
     pub training: BankSummary,
     /// Calibration images. No p-value is below `1/(images + 1)`.
     pub calibration: BankSummary,
+    /// What calibrates verdicts over several images.
+    pub over_time: OverTimeSummary,
     /// What the user should know, in sentences.
     pub notes: Vec<String>,
 }
@@ -48,6 +51,35 @@ pub struct BankSummary {
     pub correct: usize,
     /// SHA-256 over the sorted keys and labels, in lower-case hexadecimal digits: the same images give the same one.
     pub fingerprint: String,
+}
+
+/// What calibrates verdicts over several images.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OverTimeSummary {
+    /// For objects; `None` when there are no verdicts on them.
+    pub objects: Option<ObjectSummary>,
+    /// What bets on a stream are divided by ([`crate::calibration::Bets`]), from 1; `None` when streams are not watched.
+    pub haircut: Option<f32>,
+}
+
+/// What calibrates verdicts on objects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectSummary {
+    /// Number of tracks. No p-value of an object is below `1/(tracks + 1)`.
+    pub tracks: usize,
+    /// Views that they usually have.
+    pub views: usize,
+}
+
+impl OverTimeSummary {
+    /// Summary of a calibration.
+    pub(super) fn of(over_time: &OverTime) -> Self {
+        let objects = over_time.objects.as_ref();
+        Self {
+            objects: objects.map(|objects| ObjectSummary { tracks: objects.tracks(), views: objects.length() }),
+            haircut: over_time.bets.as_ref().map(Bets::haircut),
+        }
+    }
 }
 
 impl BankSummary {

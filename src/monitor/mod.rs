@@ -25,7 +25,7 @@ pub use explain::{DetectorExplanation, MAX_EXPLANATIONS, NamedPart, NamedPlace, 
 pub use file::{FORMAT_VERSION, FileKind, MonitorFile};
 pub use fit::FitSettings;
 pub use judge::{DetectorResult, Judgement};
-pub use metadata::{BankSummary, DetectorSummary, Metadata};
+pub use metadata::{BankSummary, DetectorSummary, Metadata, ObjectSummary, OverTimeSummary};
 pub use model_id::{ModelField, ModelHead, ModelId, ModelInput, short_id};
 pub use shard::Shard;
 pub use verdict::{Levels, LevelsError, Verdict};
@@ -33,8 +33,8 @@ pub use verdict::{Levels, LevelsError, Verdict};
 use std::sync::OnceLock;
 
 use crate::activation::FeatureLayout;
-use crate::calibration::ConditionalCalibrator;
 pub use crate::calibration::FUSED;
+use crate::calibration::{ConditionalCalibrator, OverTime};
 use crate::detector::Detector;
 
 /// Fitted detectors with their calibration.
@@ -43,6 +43,7 @@ pub struct Monitor {
     metadata: Metadata,
     detectors: Vec<Calibrated>,
     fused: ConditionalCalibrator,
+    over_time: OverTime,
     /// Digest of its file, of the one that it was read from or would be saved as.
     sha256: OnceLock<String>,
 }
@@ -59,6 +60,12 @@ impl Monitor {
     #[must_use]
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
+    }
+
+    /// What verdicts over several images are calibrated with, for [`crate::stream`].
+    #[must_use]
+    pub fn over_time(&self) -> &OverTime {
+        &self.over_time
     }
 
     /// What a user must know before relying on it, in sentences: detectors that the model cannot serve, alarms that too few
