@@ -11,7 +11,7 @@ use activation_monitor::dataset::cdr::{self, GroundTruthArray, Header, Time};
 use activation_monitor::scenario::GROUND_TRUTH_TOPIC;
 use anyhow::{Context, Result, ensure};
 use futures::executor::LocalPool;
-use r2r::activation_monitor::msg::{ClassificationArray, OodConfidenceArray};
+use r2r::activation_monitor::msg::{ClassificationArray, OodConfidenceArray, StreamState};
 use r2r::{PublisherUntyped, QosProfile};
 
 use super::program::{Program, for_each};
@@ -72,6 +72,8 @@ impl Player {
     fn subscribed(mut self, profile: &QosProfile) -> Result<Self> {
         let classified = self.node.subscribe::<ClassificationArray>("/monitor/classification", profile.clone())?;
         let judged = self.node.subscribe::<OodConfidenceArray>("/monitor/ood", profile.clone())?;
+        let changed = self.node.subscribe::<StreamState>("/monitor/stream_changes", profile.clone())?;
+        for_each(&self.pool, &self.scores, changed, |scores: &mut Scores, message| scores.camera_changed(&message))?;
         for_each(&self.pool, &self.scores, classified, |scores: &mut Scores, message| scores.classified(message))?;
         for_each(&self.pool, &self.scores, judged, |scores: &mut Scores, message| {
             scores.judged(message, Instant::now());

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use activation_monitor::dataset::cdr::{GroundTruth, GroundTruthArray, Time};
 use anyhow::{Context, Result};
-use r2r::activation_monitor::msg::{ClassificationArray, OodConfidence, OodConfidenceArray};
+use r2r::activation_monitor::msg::{
+    ClassificationArray, ObjectConfidence, OodConfidence, OodConfidenceArray, StreamState,
+};
 use serde::Serialize;
 
 /// A sign that was not seen for this long has been passed.
@@ -14,8 +16,8 @@ const PASSED_NANOS: u64 = 500_000_000;
 
 /// Heading over the lines of [`Scores::judged`].
 pub const HEADING: &str = "
-  time  sign      truth                                     predicted                             score  p-value  \
-   verdict              right?";
+  time  sign      truth                                     predicted by vote                     votes  p-value  \
+   verdict of all views right?";
 
 /// One region of one image: the truth, what the node said, or both.
 #[derive(Debug, Clone, Default)]
@@ -46,6 +48,7 @@ pub struct Scores {
     sights: BTreeMap<(Time, String), Sight>,
     signs: BTreeMap<String, Sign>,
     printed: BTreeSet<String>,
+    camera_changes: u32,
 }
 
 /// `summary.json`. Rates in 0..1 over single regions of single images, `null` without the truth; times in milliseconds.
@@ -63,6 +66,11 @@ struct Summary {
     unknown: usize,
     signs: usize,
     ood_caught_by_anomaly: BTreeMap<String, f64>,
+    /// By the verdict on all views of a sign when it was last seen, over signs.
+    object_accuracy: Option<f64>,
+    object_ood_caught: Option<f64>,
+    object_false_alarm_rate: Option<f64>,
+    camera_changes: u32,
 }
 
 impl Scores {
@@ -118,6 +126,24 @@ impl Scores {
         }
     }
 
+    /// The state of the camera is another one.
+    pub fn camera_changed(&mut self, message: &StreamState) {
+        self.camera_changes = message.alarms;
+        if i32::from(message.state) == StreamState::CHANGED as i32 {
+            let start = self.first.unwrap_or_default().as_nanos();
+            let secs = |time: &r2r::builtin_interfaces::msg::Time| {
+                let time = Time { sec: time.sec, nanosec: time.nanosec };
+                time.as_nanos().saturating_sub(start) as f64 / 1e9
+            };
+            println!(
+                "{:5.1} s  camera    CHANGED: not like the training data since {:.1} to {:.1} s",
+                secs(&message.changed),
+                secs(&message.onset_begin),
+                secs(&message.onset_end)
+            );
+        }
+    }
+
     /// Whether answers are still to come.
     pub fn is_waiting(&self) -> bool {
         self.answered.len() < self.shown.len()
@@ -157,6 +183,7 @@ impl Scores {
         let answered: Vec<&Sight> = self.sights.values().filter(|sight| sight.answer.is_some()).collect();
         let known = |sight: &&&Sight| sight.truth.as_ref().is_some_and(|truth| truth.in_distribution);
         let strange = |sight: &&&Sight| sight.truth.as_ref().is_some_and(|truth| !truth.in_distribution);
+        let signs: Vec<&Sight> = self.signs.values().map(|sign| &sign.last).collect();
         let mut latencies = self.latencies.clone();
         latencies.sort_unstable();
         Summary {
@@ -172,6 +199,10 @@ impl Scores {
             unknown: answered.iter().filter(|sight| sight.is_unknown()).count(),
             signs: self.signs.len(),
             ood_caught_by_anomaly: caught_by_anomaly(&answered),
+            object_accuracy: share(signs.iter().filter(known), |sight| sight.is_object_right()),
+            object_ood_caught: share(signs.iter().filter(strange), |sight| sight.is_object_alarm()),
+            object_false_alarm_rate: share(signs.iter().filter(known), |sight| sight.is_object_alarm()),
+            camera_changes: self.camera_changes,
         }
     }
 }
@@ -220,11 +251,24 @@ impl Sight {
         self.truth.as_ref().is_some_and(|truth| truth.class_name == self.class)
     }
 
-    fn verdict_name(&self) -> &'static str {
-        match self.verdict() {
-            verdict if verdict == OodConfidence::IN_DISTRIBUTION as i32 => "IN_DISTRIBUTION",
-            verdict if verdict == OodConfidence::SUSPECT as i32 => "SUSPECT",
-            verdict if verdict == OodConfidence::OUT_OF_DISTRIBUTION as i32 => "OUT_OF_DISTRIBUTION",
+    /// What all views of the sign up to this one say together.
+    fn object(&self) -> ObjectConfidence {
+        self.answer.as_ref().map_or_else(ObjectConfidence::default, |answer| answer.object.clone())
+    }
+
+    fn is_object_alarm(&self) -> bool {
+        i32::from(self.object().verdict) == ObjectConfidence::OUT_OF_DISTRIBUTION as i32
+    }
+
+    fn is_object_right(&self) -> bool {
+        self.truth.as_ref().is_some_and(|truth| truth.class_name == self.object().class_name)
+    }
+
+    fn object_verdict_name(&self) -> &'static str {
+        match i32::from(self.object().verdict) {
+            verdict if verdict == ObjectConfidence::IN_DISTRIBUTION as i32 => "IN_DISTRIBUTION",
+            verdict if verdict == ObjectConfidence::SUSPECT as i32 => "SUSPECT",
+            verdict if verdict == ObjectConfidence::OUT_OF_DISTRIBUTION as i32 => "OUT_OF_DISTRIBUTION",
             _ => "UNKNOWN",
         }
     }
@@ -242,25 +286,26 @@ impl Sight {
     fn mark(&self) -> &'static str {
         match &self.truth {
             None => "",
-            Some(truth) if truth.in_distribution && self.is_alarm() => "false alarm",
-            Some(truth) if truth.in_distribution && !self.is_right() => "wrong class",
-            Some(truth) if !truth.in_distribution && !self.is_alarm() => "missed",
+            Some(truth) if truth.in_distribution && self.is_object_alarm() => "false alarm",
+            Some(truth) if truth.in_distribution && !self.is_object_right() => "wrong class",
+            Some(truth) if !truth.in_distribution && !self.is_object_alarm() => "missed",
             Some(_) => "yes",
         }
     }
 }
 
 impl Sign {
-    /// The last and therefore nearest view of the sign, and the share of views that alarmed.
+    /// What all views of the sign say together, and how many of them alarmed on their own.
     fn line(&self, id: &str, seconds: f64) -> String {
         let last = &self.last;
-        let p_value = last.answer.as_ref().map_or(f32::NAN, |answer| answer.p_value);
+        let object = last.object();
         format!(
-            "{seconds:5.1} s  {id:<8}  {:<40}  {:<36}  {:5.1} %  {p_value:7.4}  {:<19}  {} ({} of {} views alarmed)",
+            "{seconds:5.1} s  {id:<8}  {:<40}  {:<36}  {:5.1} %  {:7.4}  {:<19}  {} ({} of {} views alarmed)",
             last.truth_text(),
-            last.class,
-            100.0 * last.score,
-            last.verdict_name(),
+            object.class_name,
+            100.0 * object.class_share,
+            object.p_value,
+            last.object_verdict_name(),
             last.mark(),
             self.alarms,
             self.sights
@@ -282,6 +327,7 @@ impl Summary {
              accuracy on known signs        {}\n\
              out of distribution caught     {}  ({})\n\
              false alarms (nominal 1 %)     {}\n\
+             all views of a sign together   {} right, {} of the strange ones caught, {} false alarms; camera CHANGED {} times\n\
              image to answer over DDS       {} at the median, {} at the 99th percentile",
             self.frames,
             self.results,
@@ -293,6 +339,10 @@ impl Summary {
             percent(self.ood_caught),
             by_anomaly.join(", "),
             percent(self.false_alarm_rate),
+            percent(self.object_accuracy),
+            percent(self.object_ood_caught),
+            percent(self.object_false_alarm_rate),
+            self.camera_changes,
             ms(self.latency_ms_p50),
             ms(self.latency_ms_p99),
         )

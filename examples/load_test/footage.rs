@@ -61,7 +61,7 @@ impl Footage {
             encoding.ros_name()
         );
         let seconds = frames as f32 * STRIDE_SECS;
-        let drive = Drive::new(DriveSettings { seed: 1, seconds: seconds.max(10.0), width, height });
+        let drive = Drive::new(DriveSettings { seed: 1, seconds: seconds.max(10.0), width, height, lasting: None });
         let draw = |index: u32| message(&drive.frame(index as f32 * STRIDE_SECS).0, scenario);
         let images = (0..frames).into_par_iter().map(draw).collect::<Result<_>>()?;
         let regions = (scenario.regions > 0).then(|| cdr::encode(&regions(scenario))).transpose()?;

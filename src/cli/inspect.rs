@@ -11,7 +11,10 @@ use serde::Serialize;
 use super::output;
 use crate::{
     activation::{FeatureLayout, LayerKind},
-    monitor::{FileKind, FitSettings, Metadata, ModelField, ModelId, Monitor, MonitorFile, Shard, short_id},
+    monitor::{
+        FileKind, FitSettings, Metadata, ModelField, ModelId, Monitor, MonitorFile, ObjectSummary, OverTimeSummary,
+        Shard, short_id,
+    },
 };
 
 const EXAMPLES: &str = "\
@@ -119,6 +122,19 @@ fn heading(path: &Path, kind: FileKind) -> anyhow::Result<String> {
     Ok(format!("{}: {name}, {}, checksum correct", path.display(), indicatif::HumanBytes(bytes)))
 }
 
+fn write_over_time(text: &mut String, over_time: &OverTimeSummary) -> std::fmt::Result {
+    match &over_time.objects {
+        Some(ObjectSummary { tracks, views }) => {
+            writeln!(text, "objects     {tracks} calibration tracks of {views} views")?
+        }
+        None => writeln!(text, "objects     no verdicts, see the notes")?,
+    }
+    match over_time.haircut {
+        Some(haircut) => writeln!(text, "streams     bets with a haircut of {haircut:.3}"),
+        None => writeln!(text, "streams     not watched, see the notes"),
+    }
+}
+
 fn describe_monitor(monitor: &MonitorContent<'_>) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     let metadata = monitor.metadata;
@@ -129,6 +145,7 @@ fn describe_monitor(monitor: &MonitorContent<'_>) -> Result<String, std::fmt::Er
     writeln!(text, "training    {} images, {} classified correctly", training.images, training.correct)?;
     writeln!(text, "calibration {} images, {} classified correctly", calibration.images, calibration.correct)?;
     writeln!(text, "{}", limits(monitor.smallest_p_value, monitor.reachable_alarm_level))?;
+    write_over_time(&mut text, &metadata.over_time)?;
     writeln!(text, "detectors")?;
     for detector in &metadata.detectors {
         let figures: Vec<String> = detector.summary.iter().map(|(name, value)| format!("{name} {value}")).collect();

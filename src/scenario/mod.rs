@@ -17,7 +17,7 @@ mod texture;
 mod training;
 mod triangle;
 
-pub use drive::{Anomaly, Drive, DriveSettings, SeenSign};
+pub use drive::{Anomaly, Drive, DriveSettings, Lasting, SeenSign};
 pub use sign::{CLASS_NAMES, ForeignSign, TURN_INTO_A_SIGN};
 pub use synthesize::{
     CLOCK_TOPIC, GROUND_TRUTH_TOPIC, IMAGE_TOPIC, REGIONS_TOPIC, SynthesizeArgs, SynthesizeError, SynthesizeSummary,

@@ -7,7 +7,7 @@ use image::RgbImage;
 use image::codecs::jpeg::JpegEncoder;
 use rayon::prelude::*;
 
-use super::drive::{Drive, DriveSettings, SeenSign};
+use super::drive::{Anomaly, Drive, DriveSettings, Lasting, SeenSign};
 use crate::dataset::bag::{BagError, BagWriter};
 use crate::dataset::cdr::{
     Clock, CompressedImage, GroundTruth, GroundTruthArray, Header, Region, RegionArray, RegionOfInterest, Time,
@@ -57,13 +57,28 @@ pub struct SynthesizeArgs {
     /// Height of the frames in pixels
     #[arg(long, default_value_t = 720)]
     pub height: u32,
+    /// Let every sign from --lasting-from-secs on have this, and all signs before it be normal
+    #[arg(long, value_enum, value_name = "ANOMALY")]
+    pub lasting: Option<Anomaly>,
+    /// When that begins, in seconds after the start
+    #[arg(long, default_value_t = 10.0)]
+    pub lasting_from_secs: f32,
 }
 
 impl SynthesizeArgs {
     /// The standard drive into `output`.
     #[must_use]
     pub fn new(output: impl Into<PathBuf>) -> Self {
-        Self { output: output.into(), seed: 1, duration_secs: 40.0, rate_hz: 10.0, width: 1280, height: 720 }
+        Self {
+            output: output.into(),
+            seed: 1,
+            duration_secs: 40.0,
+            rate_hz: 10.0,
+            width: 1280,
+            height: 720,
+            lasting: None,
+            lasting_from_secs: 10.0,
+        }
     }
 
     /// Number of frames.
@@ -75,6 +90,7 @@ impl SynthesizeArgs {
     fn check(&self) -> Result<(), SynthesizeError> {
         within("--duration-secs", &self.duration_secs, &DURATION_SECS)?;
         within("--rate-hz", &self.rate_hz, &RATE_HZ)?;
+        within("--lasting-from-secs", &self.lasting_from_secs, &(0.0..=*DURATION_SECS.end()))?;
         within("--width", &self.width, &SIDE_PX)?;
         within("--height", &self.height, &SIDE_PX)
     }
@@ -136,8 +152,9 @@ pub fn synthesize(
     mut progress: impl FnMut(usize) -> bool,
 ) -> Result<SynthesizeSummary, SynthesizeError> {
     options.check()?;
-    let SynthesizeArgs { seed, duration_secs: seconds, width, height, .. } = *options;
-    let drive = Drive::new(DriveSettings { seed, seconds, width, height });
+    let SynthesizeArgs { seed, duration_secs: seconds, width, height, lasting, lasting_from_secs, .. } = *options;
+    let lasting = lasting.map(|anomaly| Lasting { anomaly, from_secs: lasting_from_secs });
+    let drive = Drive::new(DriveSettings { seed, seconds, width, height, lasting });
     let mut writer = BagWriter::create(&options.output)?;
     let mut summary = SynthesizeSummary::default();
     let indices: Vec<usize> = (0..options.frames()).collect();

@@ -24,16 +24,16 @@ const MOST_EVIDENCE: f64 = 1e6;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ChangeState {
     /// Not watched.
+    #[default]
     Unknown,
     /// No change was found.
-    #[default]
     Nominal,
     /// A change was found and is not over.
     Changed,
 }
 
 /// What the images of a camera say so far.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Change {
     /// The state.
     pub state: ChangeState,
@@ -43,6 +43,8 @@ pub struct Change {
     pub evidence: f64,
     /// Evidence from here is a change.
     pub threshold: f64,
+    /// Promised mean time to a false alarm.
+    pub promised: Duration,
     /// Number of changes found.
     pub alarms: u32,
     /// Stamp at which the last one was found.
@@ -126,11 +128,11 @@ impl ChangeDetector {
     pub fn observe(&mut self, stamp: Duration, p_values: impl Iterator<Item = f32>, bets: Option<&Bets>) -> Change {
         let Some(bets) = bets else { return self.unwatched() };
         self.move_to(stamp);
-        let e_values: Vec<f64> = p_values.filter_map(|p_value| bets.e_value(p_value)).collect();
-        if !e_values.is_empty() {
-            let mean = e_values.iter().sum::<f64>() / e_values.len() as f64;
+        let e_values = p_values.filter_map(|p_value| bets.e_value(p_value));
+        let (sum, count) = e_values.fold((0.0, 0u32), |(sum, count), e_value| (sum + e_value, count + 1));
+        if count > 0 {
             let block = self.block.get_or_insert(Block { begin: stamp, sum: 0.0, count: 0 });
-            block.sum += mean;
+            block.sum += sum / f64::from(count);
             block.count += 1;
         }
         self.now()
@@ -215,6 +217,7 @@ impl ChangeDetector {
             reason: "",
             evidence: self.evidence,
             threshold: self.threshold(),
+            promised: self.promised,
             alarms: self.alarms,
             changed: self.changed,
             onset: self.onset,
@@ -306,7 +309,9 @@ mod tests {
         let one_each = (1..=3).fold(0.0, |evidence, _| (evidence + 1.0) * e_value);
         assert_relative_eq!(slow.unwrap().evidence, one_each, max_relative = 1e-9);
         let mut fast = ChangeDetector::new(HOUR, BLOCK);
-        (0..240).for_each(|image| drop(fast.observe(ms(image * 25 / 3), [1e-4].into_iter(), Some(&bets()))));
+        for image in 0..240 {
+            fast.observe(ms(image * 25 / 3), [1e-4].into_iter(), Some(&bets()));
+        }
         assert_relative_eq!(fast.now().evidence, one_each, max_relative = 1e-9);
     }
 

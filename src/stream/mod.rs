@@ -39,14 +39,18 @@ pub struct View<'a> {
 }
 
 /// What one image adds.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Observed {
     /// The objects, one per view, in the same order.
     pub objects: Vec<ObjectView>,
     /// The state of the camera after the image.
     pub change: Change,
+    /// Whether state or number of alarms are others than after the image before; true for the first image.
+    pub has_changed: bool,
     /// Share of regions that were alarms in the last minutes ([`AlarmShare::share`]), 0..1.
     pub alarm_share: Option<f32>,
+    /// Whether that is far more than images like the training data give ([`AlarmShare::is_drifting`]).
+    pub is_drifting: bool,
 }
 
 /// Everything that is kept of one camera over its images.
@@ -55,6 +59,7 @@ pub struct CameraStream {
     objects: ObjectTracker,
     change: ChangeDetector,
     share: AlarmShare,
+    latest: Option<(ChangeState, u32)>,
 }
 
 impl CameraStream {
@@ -66,6 +71,7 @@ impl CameraStream {
             objects: ObjectTracker::new(object_timeout),
             change: ChangeDetector::new(mean_time_between_false_alarms, block),
             share: AlarmShare::default(),
+            latest: None,
         }
     }
 
@@ -79,10 +85,14 @@ impl CameraStream {
     pub fn observe(&mut self, stamp: Duration, views: &[View<'_>], over_time: &OverTime, alarm_level: f32) -> Observed {
         let p_values = || views.iter().filter_map(|view| view.judged.map(|judged| judged.p_value));
         self.share.add(stamp, p_values(), alarm_level);
+        let change = self.change.observe(stamp, p_values(), over_time.bets.as_ref());
+        let latest = Some((change.state, change.alarms));
         Observed {
             objects: self.objects.observe(stamp, views, over_time.objects.as_ref()),
-            change: self.change.observe(stamp, p_values(), over_time.bets.as_ref()),
+            has_changed: std::mem::replace(&mut self.latest, latest) != latest,
+            change,
             alarm_share: self.share.share(),
+            is_drifting: self.share.is_drifting(alarm_level),
         }
     }
 
@@ -96,11 +106,5 @@ impl CameraStream {
     #[must_use]
     pub fn jumps(&self) -> u64 {
         self.change.jumps()
-    }
-
-    /// The alarm shares of the last minutes.
-    #[must_use]
-    pub fn alarm_share(&self) -> &AlarmShare {
-        &self.share
     }
 }

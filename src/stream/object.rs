@@ -191,7 +191,9 @@ impl Object {
 }
 
 impl ObjectView {
-    fn unknown(reason: &str) -> Self {
+    /// Nothing is known, for this reason.
+    #[must_use]
+    pub fn unknown(reason: &str) -> Self {
         Self { views: 0, first_seen: Duration::ZERO, evidence: f32::NAN, p_value: Err(reason.to_owned()), class: None }
     }
 }

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use super::diagnostics::{Findings, Level, Status, listed, optional};
 use super::recent::{Recent, Span};
-use super::statistics::Counts;
+use super::statistics::{Counts, StreamHealth};
 use crate::frame::Note;
 use crate::node::inference::remarks;
 use crate::node::input::counts::{FUTURE_NANOS, InputCounts};
 use crate::node::input::stamp::secs;
 use crate::node::input::timeline::Interleaved;
 use crate::node::lifecycle::machine::State;
+use crate::stream::{Change, ChangeState, SHARE_WINDOW};
 
 /// Share of missing images above which they are said.
 const MISSING_SHARE: f64 = 0.05;
@@ -50,6 +51,8 @@ pub struct CameraHealth {
     pub notes: Vec<Note>,
     /// Images with the stamp of the image before, since the previous status.
     pub repeated: u64,
+    /// What its images say over time.
+    pub stream: StreamHealth,
 }
 
 /// What the graph says of a topic that is subscribed to.
@@ -93,6 +96,8 @@ impl CameraHealth {
         findings.add(Level::Warn, self.missing());
         findings.add_all(Level::Warn, self.of_stamps());
         findings.add(Level::Warn, self.colour_lost());
+        findings.add(Level::Warn, self.changed());
+        findings.add(Level::Warn, self.drifting());
         findings.add(Level::Warn, several_publishers(&self.images));
         findings.summary(|| format!("images arrive on {topic}"))
     }
@@ -166,6 +171,28 @@ impl CameraHealth {
         lost.map(Note::to_string)
     }
 
+    fn changed(&self) -> Option<String> {
+        let Change { state, changed, onset, .. } = &self.stream.change;
+        let (changed, (begin, end)) = (changed.as_ref()?, onset.as_ref()?);
+        let secs = |stamp: &Duration| format!("{:.1}", stamp.as_secs_f64());
+        (*state == ChangeState::Changed).then(|| {
+            format!(
+                "what the camera shows is not like the training data since stamp {} to {} (found at {})",
+                secs(begin),
+                secs(end),
+                secs(changed)
+            )
+        })
+    }
+
+    fn drifting(&self) -> Option<String> {
+        let (share, minutes) = (self.stream.drift?, SHARE_WINDOW.as_secs() / 60);
+        Some(format!(
+            "{:.1} % of the results of {minutes} min were OUT_OF_DISTRIBUTION, far more than alarm_level",
+            100.0 * share
+        ))
+    }
+
     fn of_stamps(&self) -> Vec<String> {
         let repeated = self.repeated;
         let again = (repeated > 0).then(|| format!("{repeated} images had the stamp of the image before"));
@@ -227,9 +254,35 @@ impl CameraHealth {
             ("stamp_age_secs", optional(self.stamp_age_secs)),
         ];
         values.extend(self.input.values());
+        values.extend(stream_values(&self.stream));
         values.extend(share_values(&self.recent.shares));
         values
     }
+}
+
+/// What the images say over time as values.
+fn stream_values(stream: &StreamHealth) -> [(&'static str, String); 11] {
+    let StreamHealth { change, objects, jumps, .. } = stream;
+    let state = match change.state {
+        ChangeState::Unknown => "UNKNOWN",
+        ChangeState::Nominal => "NOMINAL",
+        ChangeState::Changed => "CHANGED",
+    };
+    let hours = change.watched.as_secs_f64() / 3600.0;
+    let between = (change.alarms > 0).then(|| hours / f64::from(change.alarms));
+    [
+        ("stream_state", state.to_owned()),
+        ("stream_evidence", format!("{:.1}", change.evidence)),
+        ("stream_threshold", format!("{:.0}", change.threshold)),
+        ("stream_alarms", change.alarms.to_string()),
+        ("stream_hours", format!("{hours:.3}")),
+        ("stream_hours_between_alarms", optional(between)),
+        ("stream_jumps", jumps.to_string()),
+        ("objects", objects.remembered.to_string()),
+        ("objects_reused_ids", objects.reused.to_string()),
+        ("objects_duplicate_ids", objects.duplicates.to_string()),
+        ("objects_crowded_out", objects.crowded_out.to_string()),
+    ]
 }
 
 /// Shares of the verdicts as values.
@@ -286,6 +339,7 @@ pub(super) mod tests {
             input: InputCounts::default(),
             notes: Vec::new(),
             repeated: 0,
+            stream: StreamHealth::default(),
         }
     }
 

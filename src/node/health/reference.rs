@@ -132,6 +132,20 @@ const CAMERA_KEYS: &[Key] = &[
         "median time from the arrival of an image until its regions are there, over the latest 256 images",
     ),
     key("wait_p99_ms", "99th percentile of it"),
+    key(
+        "stream_state",
+        "`NOMINAL`, `CHANGED`, or `UNKNOWN` without a monitor that is calibrated for streams; as in `~/stream_state`",
+    ),
+    key("stream_evidence", "evidence for a change so far"),
+    key("stream_threshold", "evidence from which the state is CHANGED"),
+    key("stream_alarms", "times that it became CHANGED since the node was configured or reset"),
+    key("stream_hours", "time that images were watched for, in hours by their stamps, without pauses"),
+    key("stream_hours_between_alarms", "that time over the number of alarms"),
+    key("stream_jumps", "jumps of the stamps that made the evidence begin anew"),
+    key("objects", "objects that are remembered now, by the id of their regions"),
+    key("objects_reused_ids", "ids that came again after `object_timeout_secs` and were taken for another object"),
+    key("objects_duplicate_ids", "regions whose id another region of the same image had; they have no object"),
+    key("objects_crowded_out", "objects that were forgotten because there were more than 10,000"),
 ];
 
 const SHARE_KEYS: &[Key] = &[
@@ -185,6 +199,16 @@ const CAMERA_FINDINGS: &[Finding] = &[
         "WARN",
         "colour is lost",
         "compress the images after they were converted to bgr8, or take the raw ones: the model was trained with colours",
+    ),
+    finding(
+        "WARN",
+        "what the camera shows is not like the training data",
+        "look at the images: dirt on the lens, weather, another place? WARN until ten blocks in a row are as usual again",
+    ),
+    finding(
+        "WARN",
+        "far more than alarm_level",
+        "the input drifts away from the training data: look at the images, calibrate with recent ones, or train again",
     ),
     finding("WARN", "publishers on", "leave one, or give each camera a topic of its own (parameter `cameras`)"),
 ];

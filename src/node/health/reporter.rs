@@ -13,7 +13,7 @@ use super::inference::{InferenceHealth, Loaded, Work};
 use super::lookup::Lookup;
 use super::process::ProcessHealth;
 use super::recent::{Past, Recent, Totals};
-use super::statistics::{Counts, Statistics};
+use super::statistics::{Counts, Statistics, StreamHealth};
 use super::transport::Transport;
 use super::viewer::ViewerHealth;
 use super::{graph, messages, viewer};
@@ -193,6 +193,7 @@ impl Reporter {
             input: seen.input,
             notes: seen.notes,
             repeated,
+            stream: seen.stream,
         };
         (health, totals)
     }
@@ -265,6 +266,7 @@ struct Seen {
     newest_reason: String,
     input: InputCounts,
     notes: Vec<Note>,
+    stream: StreamHealth,
 }
 
 impl Seen {
@@ -277,6 +279,7 @@ impl Seen {
             newest_reason: statistics.newest_reason().to_owned(),
             input: statistics.input().clone(),
             notes: statistics.notes().to_vec(),
+            stream: statistics.stream().clone(),
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::frame::Note;
 use crate::monitor::Verdict;
 use crate::node::input::counts::InputCounts;
 use crate::node::input::stamp::Stamp;
+use crate::stream::{Change, ObjectCounts};
 
 /// Latencies are of the images that were answered in this time.
 pub const LATENCY_SPAN: Duration = Duration::from_secs(30);
@@ -33,6 +34,20 @@ pub struct Statistics {
     newest_reason: String,
     input: InputCounts,
     notes: Vec<Note>,
+    stream: StreamHealth,
+}
+
+/// What is known of the stream of a camera.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct StreamHealth {
+    /// What its images say so far.
+    pub change: Change,
+    /// What became of its objects.
+    pub objects: ObjectCounts,
+    /// How often its stamps jumped so that the evidence began anew.
+    pub jumps: u64,
+    /// Share of regions that were alarms in the last minutes by the stamps, where it is far above the nominal one; 0..1.
+    pub drift: Option<f32>,
 }
 
 /// Counters since the start of the node.
@@ -138,6 +153,7 @@ impl Default for Statistics {
             newest_reason: String::new(),
             input: InputCounts::default(),
             notes: Vec::new(),
+            stream: StreamHealth::default(),
         }
     }
 }
@@ -176,6 +192,17 @@ impl Statistics {
     #[must_use]
     pub fn notes(&self) -> &[Note] {
         &self.notes
+    }
+
+    /// What is known of the stream after the latest image.
+    pub fn streamed(&mut self, stream: StreamHealth) {
+        self.stream = stream;
+    }
+
+    /// The same, to read.
+    #[must_use]
+    pub fn stream(&self) -> &StreamHealth {
+        &self.stream
     }
 
     /// Counts an image whose answer was published at `done` after it went through inference.

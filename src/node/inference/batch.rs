@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+use crate::calibration::OverTime;
 use crate::frame::{DecodeOptions, Frame, FrameError, Note, Region};
 use crate::node::input::request::{Refusal, Request};
 use crate::node::parameters::typed::Tuning;
@@ -13,6 +14,11 @@ use crate::pipeline::{Deadline, Job, PipelineOutput};
 pub trait Judge {
     /// One output per job, in order. Problems are results. Regions that would begin after the deadline are not judged.
     fn judge(&mut self, jobs: &[Job<'_>], tuning: &Tuning, deadline: Option<Deadline>) -> Vec<PipelineOutput>;
+
+    /// What verdicts over several images are calibrated with.
+    fn over_time(&self) -> &OverTime {
+        const { &OverTime { objects: None, bets: None } }
+    }
 }
 
 /// What became of one image.

@@ -6,4 +6,5 @@ pub mod evidence;
 pub mod remarks;
 pub mod shared;
 pub mod slots;
+pub mod streams;
 pub mod worker;

@@ -1,6 +1,6 @@
 //! What the inference thread shares with the rest of the node.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,7 @@ pub struct Shared {
     statistics: Arc<[Mutex<Statistics>]>,
     work: Arc<Mutex<Option<Instant>>>,
     enabled: Arc<AtomicBool>,
+    streams_begun: Arc<AtomicU64>,
 }
 
 impl Shared {
@@ -35,6 +36,7 @@ impl Shared {
             statistics: cameras.iter().map(|_| Mutex::default()).collect(),
             work: Arc::default(),
             enabled: Arc::new(AtomicBool::new(true)),
+            streams_begun: Arc::default(),
         }
     }
 
@@ -77,6 +79,17 @@ impl Shared {
     #[must_use]
     pub fn is_enabled(&self) -> bool {
         self.enabled.load(Ordering::Relaxed)
+    }
+
+    /// Lets all streams begin anew with the next image: nothing is known of any object, and there is no evidence.
+    pub fn begin_new_streams(&self) {
+        self.streams_begun.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often that was done.
+    #[must_use]
+    pub fn streams_begun(&self) -> u64 {
+        self.streams_begun.load(Ordering::Relaxed)
     }
 
     /// Switches judging on or off.

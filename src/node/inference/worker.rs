@@ -8,6 +8,7 @@ use super::evidence::{Evidence, Judged};
 use super::remarks::Remarks;
 use super::shared::Shared;
 use super::slots::Taken;
+use super::streams::{Observer, Streams};
 use crate::frame::DecodeOptions;
 use crate::node::health::latency::Stages;
 use crate::node::input::request::{Answer, Entry, NamedRegion, Picture, Refusal, Refused, Request, Task};
@@ -30,37 +31,45 @@ pub trait Sink {
 
 /// Judges images until the slots are closed.
 pub fn run(shared: &Shared, judge: &mut impl Judge, sink: &mut impl Sink) {
-    let mut remarks: Vec<Remarks> = shared.cameras().iter().map(|_| Remarks::default()).collect();
+    let mut memory = Memory::new(shared);
     loop {
         match shared.slots.take(POLL) {
             Taken::Closed => return,
             Taken::TimedOut => {}
-            Taken::Items(tasks) => work(shared, judge, sink, &mut remarks, tasks),
+            Taken::Items(tasks) => work(shared, judge, sink, &mut memory, tasks),
         }
     }
 }
 
+/// What the thread remembers of every camera from one image to the next.
+struct Memory {
+    remarks: Vec<Remarks>,
+    streams: Streams,
+}
+
+impl Memory {
+    fn new(shared: &Shared) -> Self {
+        Self { remarks: shared.cameras().iter().map(|_| Remarks::default()).collect(), streams: Streams::new(shared) }
+    }
+}
+
 /// Has the images of all cameras judged together, and answers every task in its turn.
-fn work(
-    shared: &Shared,
-    judge: &mut impl Judge,
-    sink: &mut impl Sink,
-    remarks: &mut [Remarks],
-    tasks: Vec<(usize, Task)>,
-) {
+fn work(shared: &Shared, judge: &mut impl Judge, sink: &mut impl Sink, memory: &mut Memory, tasks: Vec<(usize, Task)>) {
     let begun = Instant::now();
     shared.note_work(Some(begun));
     let tuning = shared.tuning();
     let round = Round { shared, tuning: &tuning, begun };
     let mut looked = round.look_at(judge, &tasks).into_iter();
+    let Memory { remarks, streams } = memory;
+    let mut streams = streams.with(shared, &tuning, judge.over_time());
     let mut judged = Vec::new();
     for (camera, task) in tasks {
         match task {
-            Task::Refuse(refused) => round.refuse(sink, camera, refused),
+            Task::Refuse(refused) => round.refuse(sink, &mut streams, camera, refused),
             Task::Judge(request) => {
                 if let Some(looked) = looked.next() {
                     remarks[camera].say(&shared.cameras()[camera], &looked.notes);
-                    judged.push((camera, round.answer(sink, camera, request, looked)));
+                    judged.push((camera, round.answer(sink, &mut streams, camera, request, looked)));
                 }
             }
         }
@@ -92,21 +101,30 @@ impl Round<'_> {
     }
 
     /// Answers an image that nobody looks at.
-    fn refuse(&self, sink: &mut impl Sink, camera: usize, refused: Refused) {
+    fn refuse(&self, sink: &mut impl Sink, streams: &mut Observer<'_>, camera: usize, refused: Refused) {
         let Refused { header, received, refusal } = refused;
         let entries = self.refused(camera, vec![NamedRegion::whole_image()], &refusal);
-        sink.publish(camera, &Answer { header, received, levels: self.tuning.levels(), entries });
+        let observed = streams.observe(camera, header.stamp, &entries);
+        sink.publish(camera, &Answer { header, received, levels: self.tuning.levels(), entries, observed });
         self.shared.count(camera, |statistics| statistics.refused());
     }
 
     /// Answers an image that was looked at.
-    fn answer(&self, sink: &mut impl Sink, camera: usize, request: Request, looked: Looked) -> Judged {
+    fn answer(
+        &self,
+        sink: &mut impl Sink,
+        streams: &mut Observer<'_>,
+        camera: usize,
+        request: Request,
+        looked: Looked,
+    ) -> Judged {
         let Request { header, picture, regions, beyond, arrived, ready, received } = request;
         let (decode, asked) = (looked.decode, regions.len());
         self.shared.count(camera, |statistics| statistics.noted(&looked.notes));
         let (mut entries, evidence, timings) = self.found(camera, regions, picture, looked);
         entries.extend(self.beyond_limit(camera, asked, beyond));
-        let answer = Answer { header, received, levels: self.tuning.levels(), entries };
+        let observed = streams.observe(camera, header.stamp, &entries);
+        let answer = Answer { header, received, levels: self.tuning.levels(), entries, observed };
         let decided = Instant::now();
         sink.publish(camera, &answer);
         let done = Instant::now();

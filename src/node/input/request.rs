@@ -7,6 +7,7 @@ use std::time::Instant;
 use crate::frame::{DecodeOptions, Frame, FrameError, RawImage, Region};
 use crate::monitor::Levels;
 use crate::pipeline::Outcome;
+use crate::stream::Observed;
 
 use super::stamp::Stamp;
 
@@ -129,6 +130,8 @@ pub struct Answer {
     pub levels: Levels,
     /// One entry per region.
     pub entries: Vec<Entry>,
+    /// What the images of the camera so far say of the objects, one per entry, and of the camera.
+    pub observed: Observed,
 }
 
 /// Result for one region.

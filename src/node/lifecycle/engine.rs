@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use futures::executor::LocalSpawner;
 use image::RgbImage;
 
+use crate::calibration::OverTime;
 use crate::frame::Region;
 use crate::monitor::{Monitor, short_id};
 use crate::node::health::statistics::{DropReason, Statistics};
@@ -26,7 +27,7 @@ use crate::node::input::subscriptions::{Subscriptions, check_types, subscribe};
 use crate::node::output::messages::Identity;
 use crate::node::output::publishers::Outputs;
 use crate::node::output::view::{self, View};
-use crate::node::parameters::qos::{Qos, Role};
+use crate::node::parameters::qos::{Durability, Qos, Role};
 use crate::node::parameters::server::profile;
 use crate::node::parameters::settings::Settings;
 use crate::node::parameters::typed::{CameraSettings, Tuning};
@@ -229,7 +230,13 @@ impl Engine {
         let cameras = configured.camera_names();
         let identity = Identity::new(&facts.classes, short_id(&facts.model_sha256), &facts.monitor_id);
         let usual = Qos::of(configured.reliability("output_qos"));
-        let qos = |topic: &str| profile(configured.qos(&names.resolve(topic), Role::Publisher, usual));
+        let qos = |topic: &str, durability: Durability| {
+            let default = match durability {
+                Durability::Volatile => usual,
+                Durability::TransientLocal => Qos::latched(),
+            };
+            profile(configured.qos(&names.resolve(topic), Role::Publisher, default))
+        };
         let outputs = Outputs::new(node, &cameras, qos, identity)?;
         let shared = Shared::new(Arc::clone(settings), &cameras);
         let view = viewer.clone().map(|viewer| View::new(viewer, shared.clone(), facts.classes.clone().into()));
@@ -261,9 +268,10 @@ impl Engine {
         self.forget();
     }
 
-    /// Begins afresh: drops, counted, what waits, and forgets the latencies. Counters stay.
+    /// Begins afresh: drops, counted, what waits, and forgets the latencies, the objects and the evidence for a change. Counters stay.
     pub fn reset(&self) {
         self.forget();
+        self.shared.begin_new_streams();
         for camera in 0..self.lines.len() {
             self.shared.count(camera, Statistics::forget_pace);
         }
@@ -349,6 +357,10 @@ struct PipelineJudge(Pipeline);
 impl Judge for PipelineJudge {
     fn judge(&mut self, jobs: &[Job<'_>], tuning: &Tuning, deadline: Option<Deadline>) -> Vec<PipelineOutput> {
         self.0.judge(jobs, &tuning.levels(), tuning.top_k, deadline)
+    }
+
+    fn over_time(&self) -> &OverTime {
+        self.0.monitor().map_or(const { &OverTime { objects: None, bets: None } }, Monitor::over_time)
     }
 }
 

@@ -45,6 +45,7 @@ mod tests {
     use crate::node::input::request::{Header, NamedRegion};
     use crate::node::input::stamp::Stamp;
     use crate::pipeline::Outcome;
+    use crate::stream::Observed;
 
     #[test]
     fn classes_and_boxes_of_an_answer() {
@@ -57,7 +58,13 @@ mod tests {
             Entry { region: named("", Region::WHOLE), outcome: Err("no regions".into()) },
         ];
         let header = Header { stamp: Stamp { sec: 5, nanosec: 6 }, frame_id: "camera".into() };
-        let answer = Answer { header, received: Stamp::default(), levels: Levels::default(), entries };
+        let answer = Answer {
+            header,
+            received: Stamp::default(),
+            levels: Levels::default(),
+            entries,
+            observed: Observed::default(),
+        };
         let identity = Identity::new(&["yield", "stop"].map(str::to_owned), "", "");
         let found = detections(&answer, &identity);
         let [sign, whole] = &found.detections[..] else { panic!("{found:?}") };

@@ -1,12 +1,15 @@
 //! Answers as ROS messages.
 
+use std::time::Duration;
+
 use r2r::activation_monitor::msg as ours;
 use r2r::builtin_interfaces::msg::Time;
 use r2r::sensor_msgs::msg::RegionOfInterest;
 
 use crate::frame::Region;
-use crate::monitor::{DetectorExplanation, DetectorResult, Judgement, NamedPart, NamedPlace, Verdict};
+use crate::monitor::{DetectorExplanation, DetectorResult, Judgement, Levels, NamedPart, NamedPlace, Verdict};
 use crate::pipeline::{Hypothesis, Outcome};
+use crate::stream::{ChangeState, ObjectView, Observed};
 
 use crate::node::input::request::{Answer, Entry, Header, NamedRegion};
 use crate::node::input::stamp::Stamp;
@@ -57,7 +60,67 @@ pub fn ood(answer: &Answer, published: Stamp, identity: &Identity) -> ours::OodC
         monitor_id: identity.monitor_id.clone(),
         suspect_level: answer.levels.suspect,
         alarm_level: answer.levels.alarm,
-        results: answer.entries.iter().map(|entry| confide(entry, &identity.classes)).collect(),
+        results: answer
+            .entries
+            .iter()
+            .enumerate()
+            .map(|(index, entry)| {
+                let object = object(entry, answer.observed.objects.get(index), answer.levels, &identity.classes);
+                ours::OodConfidence { object, ..confide(entry, &identity.classes) }
+            })
+            .collect(),
+    }
+}
+
+/// What the images of a camera so far say of it.
+#[must_use]
+pub fn stream_state(answer: &Answer) -> ours::StreamState {
+    let Observed { change, alarm_share, .. } = &answer.observed;
+    let hours = |time: Duration| time.as_secs_f64() / 3600.0;
+    let time = |time: Option<Duration>| to_time(time.unwrap_or_default().into());
+    let state = match change.state {
+        ChangeState::Unknown => ours::StreamState::UNKNOWN as u8,
+        ChangeState::Nominal => ours::StreamState::NOMINAL as u8,
+        ChangeState::Changed => ours::StreamState::CHANGED as u8,
+    };
+    ours::StreamState {
+        header: to_header(&answer.header),
+        state,
+        reason: change.reason.to_owned(),
+        evidence: change.evidence,
+        threshold: change.threshold,
+        alarms: change.alarms,
+        changed: time(change.changed),
+        onset_begin: time(change.onset.map(|(begin, _)| begin)),
+        onset_end: time(change.onset.map(|(_, end)| end)),
+        promised_hours_between_false_alarms: hours(change.promised),
+        observed_hours: hours(change.watched),
+        observed_hours_between_alarms: match change.alarms {
+            0 => f64::NAN,
+            alarms => hours(change.watched) / f64::from(alarms),
+        },
+        alarm_share: alarm_share.unwrap_or(f32::NAN),
+        alarm_level: answer.levels.alarm,
+    }
+}
+
+/// What is known of the object of an entry. Without any, because nobody watched, the reason is that of the entry.
+fn object(entry: &Entry, known: Option<&ObjectView>, levels: Levels, classes: &[String]) -> ours::ObjectConfidence {
+    let nothing = ObjectView::unknown("not judged");
+    let known = known.unwrap_or(&nothing);
+    let p_value = known.p_value.clone().unwrap_or(f32::NAN);
+    let (class, class_share) = known.class.map_or((None, f32::NAN), |(class, share)| (Some(class), share));
+    ours::ObjectConfidence {
+        id: entry.region.id.clone(),
+        views: u32::try_from(known.views).unwrap_or(u32::MAX),
+        first_seen: to_time(known.first_seen.into()),
+        verdict: constant(levels.verdict(p_value)),
+        reason: known.p_value.clone().err().unwrap_or_default(),
+        p_value,
+        evidence: known.evidence,
+        class_id: class.map_or(NO_CLASS, class_id),
+        class_name: class.and_then(|class| classes.get(class).cloned()).unwrap_or_default(),
+        class_share,
     }
 }
 
@@ -179,7 +242,8 @@ fn constant(verdict: Verdict) -> u8 {
 mod tests {
     use super::*;
     use crate::activation::LayerKind;
-    use crate::monitor::{Levels, NearestClass};
+    use crate::monitor::NearestClass;
+    use crate::stream::Change;
 
     const CLASSES: [&str; 2] = ["yield", "stop"];
 
@@ -223,6 +287,30 @@ mod tests {
         }
     }
 
+    /// Of three views; nothing is known of the last one.
+    fn observed() -> Observed {
+        let secs = Duration::from_secs;
+        let sign =
+            ObjectView { views: 3, first_seen: secs(4), evidence: 2.5, p_value: Ok(0.0625), class: Some((1, 0.75)) };
+        let change = Change {
+            state: ChangeState::Changed,
+            evidence: 8000.0,
+            threshold: 7200.0,
+            promised: secs(3600),
+            alarms: 2,
+            changed: Some(secs(5)),
+            onset: Some((secs(3), secs(4))),
+            watched: secs(1800),
+            ..Change::default()
+        };
+        Observed {
+            objects: vec![sign, ObjectView::unknown("no id")],
+            change,
+            alarm_share: Some(0.125),
+            ..Observed::default()
+        }
+    }
+
     /// A judged region, one without a monitor, and one outside of the image.
     fn answer() -> Answer {
         let unmonitored = Outcome::unknown(judged().top_k, "no monitor loaded".into());
@@ -232,6 +320,7 @@ mod tests {
             received: Stamp { sec: 5, nanosec: 7 },
             levels: Levels { suspect: 0.125, alarm: 0.0625 },
             entries: entries.map(|(id, outcome)| Entry { region: named(id), outcome }).into(),
+            observed: observed(),
         }
     }
 
@@ -240,6 +329,7 @@ mod tests {
     fn answers_as_messages() {
         let published = Stamp { sec: 5, nanosec: 8 };
         insta::assert_json_snapshot!("classification", classification(&answer(), published, &identity()));
+        insta::assert_json_snapshot!("stream_state", stream_state(&answer()));
         insta::assert_json_snapshot!("ood", ood(&answer(), published, &identity()));
     }
 }

@@ -3,13 +3,14 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use r2r::activation_monitor::msg::{ClassificationArray, OodConfidenceArray};
+use r2r::activation_monitor::msg::{ClassificationArray, OodConfidenceArray, StreamState};
 use r2r::{Clock, Publisher, QosProfile};
 
 use super::messages::{self, Identity};
 use crate::node::input::request::Answer;
 use crate::node::input::stamp::Stamp;
 use crate::node::parameters::names::CameraName;
+use crate::node::parameters::qos::Durability;
 
 /// The ROS clock of the node: the machine's, or that of `/clock`.
 #[derive(Clone)]
@@ -35,10 +36,15 @@ impl RosClock {
     }
 }
 
+/// State of a camera, only when it is another one; kept for who comes late.
+const CHANGES: &str = "stream_changes";
+
 /// Outputs of every camera, under its name.
 pub const OUTPUTS: &[&str] = &[
     "classification",
     "ood",
+    "stream_state",
+    CHANGES,
     #[cfg(vision_msgs)]
     "detections",
 ];
@@ -48,11 +54,13 @@ pub const OUTPUTS: &[&str] = &[
 struct CameraOutputs {
     classification: Publisher<ClassificationArray>,
     ood: Publisher<OodConfidenceArray>,
+    stream_state: Publisher<StreamState>,
+    stream_changes: Publisher<StreamState>,
     #[cfg(vision_msgs)]
     detections: Publisher<r2r::vision_msgs::msg::Detection2DArray>,
 }
 
-/// Publishers of `classification` and `ood` (and `detections`, where vision_msgs was there when the node was built) for
+/// Publishers of `classification`, `ood`, `stream_state` and `stream_changes` (and `detections`, where vision_msgs was there when the node was built) for
 /// every camera. Every thread has its own copy.
 #[derive(Clone)]
 pub struct Outputs {
@@ -69,14 +77,19 @@ impl Outputs {
     pub fn new(
         node: &mut r2r::Node,
         cameras: &[CameraName],
-        qos: impl Fn(&str) -> QosProfile,
+        qos: impl Fn(&str, Durability) -> QosProfile,
         identity: Identity,
     ) -> r2r::Result<Self> {
         let mut create = |camera: &CameraName| -> r2r::Result<CameraOutputs> {
-            let [classification, ood] = ["classification", "ood"].map(|output| camera.topic(output));
+            let latched = |topic: &str| qos(topic, Durability::TransientLocal);
+            let qos = |topic: &str| qos(topic, Durability::Volatile);
+            let [classification, ood, state, changes] =
+                ["classification", "ood", "stream_state", CHANGES].map(|output| camera.topic(output));
             Ok(CameraOutputs {
                 classification: node.create_publisher(&classification, qos(&classification))?,
                 ood: node.create_publisher(&ood, qos(&ood))?,
+                stream_state: node.create_publisher(&state, qos(&state))?,
+                stream_changes: node.create_publisher(&changes, latched(&changes))?,
                 #[cfg(vision_msgs)]
                 detections: node.create_publisher(&camera.topic("detections"), qos(&camera.topic("detections")))?,
             })
@@ -91,6 +104,10 @@ impl Outputs {
         let published = self.clock.stamp();
         let judged = outputs.ood.publish(&messages::ood(answer, published, &self.identity));
         let classified = outputs.classification.publish(&messages::classification(answer, published, &self.identity));
+        let state = messages::stream_state(answer);
+        let classified = classified.and(outputs.stream_state.publish(&state));
+        let changed = answer.observed.has_changed.then(|| outputs.stream_changes.publish(&state));
+        let classified = classified.and(changed.unwrap_or(Ok(())));
         #[cfg(vision_msgs)]
         let classified =
             classified.and(outputs.detections.publish(&super::detections::detections(answer, &self.identity)));
@@ -104,6 +121,8 @@ impl Outputs {
         for outputs in self.cameras {
             node.destroy_publisher(outputs.classification);
             node.destroy_publisher(outputs.ood);
+            node.destroy_publisher(outputs.stream_state);
+            node.destroy_publisher(outputs.stream_changes);
             #[cfg(vision_msgs)]
             node.destroy_publisher(outputs.detections);
         }

@@ -150,6 +150,7 @@ mod tests {
     use crate::node::input::stamp::Stamp;
     use crate::node::parameters::table::Value;
     use crate::pipeline::{Hypothesis, Outcome};
+    use crate::stream::Observed;
 
     fn judged() -> Judged {
         let outcome = Outcome::unknown(vec![Hypothesis { class: 1, score: 0.75 }], "no monitor".into());
@@ -163,8 +164,11 @@ mod tests {
             activations: None,
             rows: vec![Some(0), None],
         };
-        let (received, levels) = (Stamp::default(), Levels::default());
-        Judged { answer: Answer { header, received, levels, entries: entries.into() }, evidence: Some(evidence) }
+        let (received, levels, observed) = (Stamp::default(), Levels::default(), Observed::default());
+        Judged {
+            answer: Answer { header, received, levels, entries: entries.into(), observed },
+            evidence: Some(evidence),
+        }
     }
 
     #[test]

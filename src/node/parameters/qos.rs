@@ -74,6 +74,12 @@ impl Qos {
         let depth = if reliability == Reliability::Reliable { 10 } else { 5 };
         Self { reliability, durability: Durability::Volatile, history: History::KeepLast, depth }
     }
+
+    /// Who comes late gets the last message.
+    #[must_use]
+    pub fn latched() -> Self {
+        Self { durability: Durability::TransientLocal, depth: 1, ..Self::of(Reliability::Reliable) }
+    }
 }
 
 /// The given parameters `qos_overrides.<topic>.<subscription|publisher>.<policy>`, as rclcpp names them

@@ -319,6 +319,24 @@ pub const PARAMETERS: &[Parameter] = &[
         "Verdict OUT_OF_DISTRIBUTION at or below this fused p-value.",
     ),
     row(
+        "object_timeout_secs",
+        When::Live,
+        double(2.0, 0.05, 3600.0),
+        "A region id that was not seen for longer, by the stamps, is another object when it comes again.",
+    ),
+    row(
+        "mean_time_between_false_alarms",
+        When::Live,
+        double(10.0, 0.01, 100_000.0),
+        "Promised mean time in hours until a camera's state is CHANGED by chance.",
+    ),
+    row(
+        "stream_block_secs",
+        When::Live,
+        double(0.5, 0.01, 30.0),
+        "Images within this time may depend on each other in any way without harm to that promise; another value begins the test anew.",
+    ),
+    row(
         "deadline_secs",
         When::Live,
         double(1.0, 0.01, 60.0),

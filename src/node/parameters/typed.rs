@@ -7,6 +7,7 @@ use super::qos::{Qos, Reliability, Role};
 use super::settings::Settings;
 use super::table::{Parameter, Value};
 use crate::monitor::Levels;
+use crate::stream::StreamSettings;
 
 /// The parameters that can be changed while the node runs and are the same for all cameras.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,6 +26,8 @@ pub struct Tuning {
     pub deadline: Duration,
     /// How long an image of a camera without a value of its own waits for its regions.
     pub regions_timeout: Duration,
+    /// How objects are told apart and changes are looked for.
+    pub stream: StreamSettings,
     /// Time without an image after which a camera is silent.
     pub stale_after: Duration,
     /// Smallest time between two pictures in the viewer.
@@ -144,6 +147,13 @@ impl Settings {
             max_image_pixels: u64::try_from(self.integer("max_image_pixels")).unwrap_or(1),
             deadline: Duration::from_secs_f64(self.double("deadline_secs")),
             regions_timeout: Duration::from_secs_f64(self.double("regions_timeout_secs")),
+            stream: StreamSettings {
+                object_timeout: Duration::from_secs_f64(self.double("object_timeout_secs")),
+                mean_time_between_false_alarms: Duration::from_secs_f64(
+                    3600.0 * self.double("mean_time_between_false_alarms"),
+                ),
+                block: Duration::from_secs_f64(self.double("stream_block_secs")),
+            },
             stale_after: Duration::from_secs_f64(self.double("stale_after_secs")),
             viewer_picture_period: Duration::from_secs_f64(1.0 / self.double("viewer_max_rate_hz")),
         }

@@ -17,7 +17,7 @@ use rand_chacha::ChaCha8Rng;
 use self::lens::Lens;
 use self::plan::{RoadsideSign, SPEED};
 use self::scenery::Scenery;
-use self::weather::{Air, Mud};
+use self::weather::{Air, Mud, cover};
 use super::look::{Camera, put_sign};
 use super::picture::{Picture, mix};
 
@@ -43,6 +43,17 @@ pub struct DriveSettings {
     pub width: u32,
     /// Height of the frames in pixels.
     pub height: u32,
+    /// What every sign has from some time on, instead of a sign now and then.
+    pub lasting: Option<Lasting>,
+}
+
+/// An anomaly that does not end.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Lasting {
+    /// Which one.
+    pub anomaly: Anomaly,
+    /// Every sign that comes into view from then on has it, in seconds after the start; before, all are normal.
+    pub from_secs: f32,
 }
 
 /// A drive: every frame can be drawn on its own.
@@ -71,7 +82,7 @@ impl Drive {
     /// Plans a drive.
     #[must_use]
     pub fn new(settings: DriveSettings) -> Self {
-        let signs = plan::signs(settings.seed, settings.seconds);
+        let signs = plan::signs(settings.seed, settings.seconds, settings.lasting);
         Self { settings, signs, scenery: Scenery::new(settings.seed, settings.seconds * SPEED) }
     }
 
@@ -87,6 +98,9 @@ impl Drive {
         if let Some(mud) = &mud {
             mud.paint(&mut picture);
         }
+        if self.is_covered(position) {
+            cover(&mut picture);
+        }
         self.camera(seconds, &mut rng).expose(&mut picture);
         let seen =
             self.ahead(position).filter_map(|sign| self.seen(sign, &lens, position, (&air, mud.as_ref()), &mut rng));
@@ -97,6 +111,12 @@ impl Drive {
     /// Signs that the car has not passed and that are close enough to be drawn, nearest first.
     fn ahead(&self, position: f32) -> impl DoubleEndedIterator<Item = &RoadsideSign> {
         self.signs.iter().filter(move |sign| (4.0..100.0).contains(&(sign.position - position)))
+    }
+
+    /// Whether something is in front of the lens.
+    fn is_covered(&self, position: f32) -> bool {
+        let near = |sign: &RoadsideSign| (2.0..42.0).contains(&(sign.position - position));
+        self.signs.iter().any(|sign| sign.subject.anomaly == Some(Anomaly::CoveredLens) && near(sign))
     }
 
     /// The lens shaken by the road.

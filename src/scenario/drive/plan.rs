@@ -4,6 +4,7 @@ use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::Lasting;
 use super::lens::Lens;
 use super::subject::{Anomaly, Subject};
 use crate::scenario::canvas::Point;
@@ -65,17 +66,21 @@ impl RoadsideSign {
 }
 
 /// Draws the signs for a drive of `seconds`, nearest first. Between two anomalies stand one or two normal signs.
-pub(super) fn signs(seed: u64, seconds: f32) -> Vec<RoadsideSign> {
+/// With something lasting, all signs are normal until it begins, and have it from then on.
+pub(super) fn signs(seed: u64, seconds: f32, lasting: Option<Lasting>) -> Vec<RoadsideSign> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut decks = Decks::new();
     let end = SPEED * seconds + 10.0;
     let (mut position, mut signs) = (SIGHT + 4.0, Vec::new());
-    let mut normal_left = 2;
+    let mut normal_left: i32 = 2;
     while position < end {
-        let anomaly = (normal_left == 0).then(|| decks.anomalies.draw(&mut rng));
+        let anomaly = match lasting {
+            None => (normal_left == 0).then(|| decks.anomalies.draw(&mut rng)),
+            Some(Lasting { anomaly, from_secs }) => (position - SIGHT >= SPEED * from_secs).then_some(anomaly),
+        };
         let apart = if anomaly.is_some_and(Anomaly::fills_the_view) { ALONE } else { 0.0 };
         position += (apart - SPACING).max(0.0);
-        normal_left = if anomaly.is_some() { rng.random_range(1..=2) } else { normal_left - 1 };
+        normal_left = if anomaly.is_some() { rng.random_range(1..=2) } else { (normal_left - 1).max(0) };
         let subject = decks.subject(anomaly, &mut rng);
         signs.push(RoadsideSign::new(signs.len(), subject, position, &mut rng));
         position += apart.max(SPACING) + rng.random_range(0.0..1.5);
@@ -137,7 +142,7 @@ mod tests {
     #[test]
     fn most_signs_are_normal_and_every_anomaly_comes() {
         for seed in 0..5 {
-            let signs = signs(seed, 40.0);
+            let signs = signs(seed, 40.0, None);
             let normal = signs.iter().filter(|sign| sign.subject.anomaly.is_none()).count();
             assert!(normal * 10 >= signs.len() * 5, "{normal} of {}", signs.len());
             for anomaly in Anomaly::ALL {
@@ -147,8 +152,17 @@ mod tests {
     }
 
     #[test]
+    fn what_lasts_begins_once_and_stays() {
+        let lasting = Lasting { anomaly: Anomaly::Fog, from_secs: 10.0 };
+        let signs = signs(1, 30.0, Some(lasting));
+        let first = signs.iter().position(|sign| sign.subject.anomaly.is_some()).unwrap();
+        assert!(signs[first].position - SIGHT >= 160.0 && signs[first - 1].position - SIGHT < 160.0);
+        assert!(signs[first..].iter().all(|sign| sign.subject.anomaly == Some(Anomaly::Fog)));
+    }
+
+    #[test]
     fn what_fills_the_view_stands_alone() {
-        let signs = signs(3, 60.0);
+        let signs = signs(3, 60.0, None);
         for pair in signs.windows(2) {
             let fills = pair.iter().any(|sign| sign.subject.anomaly.is_some_and(Anomaly::fills_the_view));
             assert!(!fills || pair[1].position - pair[0].position >= ALONE - 0.1);

@@ -15,7 +15,7 @@ const STOP: usize = 14;
 const NOT_SYMMETRIC: [usize; 5] = [11, STOP, 18, 25, 27];
 
 /// Why a sign is out of distribution.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, clap::ValueEnum)]
 pub enum Anomaly {
     /// A sign that is not among the classes.
     UnknownSign,
@@ -31,10 +31,12 @@ pub enum Anomaly {
     UpsideDown,
     /// Snow on the sign.
     Snow,
+    /// Something nearly opaque in front of the lens; only where it is asked for.
+    CoveredLens,
 }
 
 impl Anomaly {
-    /// All of them.
+    /// Those that a drive has by itself.
     pub const ALL: [Self; 7] =
         [Self::UnknownSign, Self::Stickers, Self::Fog, Self::Mud, Self::Poster, Self::UpsideDown, Self::Snow];
 
@@ -49,18 +51,19 @@ impl Anomaly {
             Self::Poster => "poster",
             Self::UpsideDown => "upside down",
             Self::Snow => "snow",
+            Self::CoveredLens => "covered lens",
         }
     }
 
     /// Whether it affects the whole view, so that no other sign may be seen at the same time.
     pub(super) const fn fills_the_view(self) -> bool {
-        matches!(self, Self::Fog | Self::Mud)
+        matches!(self, Self::Fog | Self::Mud | Self::CoveredLens)
     }
 
     /// Size in pixels from which on a human sees that something is wrong.
     pub(super) const fn visible_from_px(self) -> f32 {
         match self {
-            Self::UnknownSign | Self::Poster => 26.0,
+            Self::UnknownSign | Self::Poster | Self::CoveredLens => 26.0,
             Self::Snow | Self::Mud => 30.0,
             Self::Fog => 36.0,
             Self::Stickers | Self::UpsideDown => 40.0,
@@ -98,7 +101,7 @@ impl Subject {
             Anomaly::UnknownSign => Self::foreign(ForeignSign::ALL[class % ForeignSign::ALL.len()]),
             Anomaly::Stickers => Self::altered(STOP, Some(anomaly), &stickered(clean(STOP), rng)),
             Anomaly::Snow => Self::altered(class, Some(anomaly), &covered_with_snow(clean(class), rng)),
-            Anomaly::Fog | Anomaly::Mud => Self::altered(class, Some(anomaly), &clean(class)),
+            Anomaly::Fog | Anomaly::Mud | Anomaly::CoveredLens => Self::altered(class, Some(anomaly), &clean(class)),
             Anomaly::UpsideDown => {
                 let class = NOT_SYMMETRIC[class % NOT_SYMMETRIC.len()];
                 Self { roll: std::f32::consts::PI, ..Self::altered(class, Some(anomaly), &clean(class)) }

@@ -13,6 +13,15 @@ const MUD: [f32; 3] = [0.2, 0.15, 0.1];
 /// Share of the scene's light that a metre of the densest fog replaces, natural logarithm.
 const FOG_DENSITY: f32 = 0.22;
 
+/// What is in front of a covered lens, and how much of the light it replaces.
+const COVER: [f32; 3] = [0.06, 0.05, 0.05];
+const COVERED: f32 = 0.96;
+
+/// Covers a whole picture.
+pub(super) fn cover(picture: &mut Picture) {
+    picture.pixels.iter_mut().for_each(|pixel| *pixel = mix(*pixel, COVER, COVERED));
+}
+
 /// The air at one moment.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Air {

@@ -87,8 +87,8 @@ impl Sink for Kept {
 
 /// Gives the tasks to a judge at once, each with its camera.
 fn together(shared: &Shared, judge: &mut Fake, tasks: Vec<(usize, Task)>) -> Kept {
-    let (mut kept, mut remarks) = (Kept::default(), vec![Remarks::default(), Remarks::default()]);
-    work(shared, judge, &mut kept, &mut remarks, tasks);
+    let (mut kept, mut memory) = (Kept::default(), Memory::new(shared));
+    work(shared, judge, &mut kept, &mut memory, tasks);
     kept
 }
 

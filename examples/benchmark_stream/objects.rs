@@ -1,0 +1,247 @@
+//! Objects against single views on tracks of GTSRB.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use activation_monitor::calibration::{Conditioning, OverTime, group_of};
+use activation_monitor::evaluation::{Interval, Ranking};
+use activation_monitor::model::{Classifier, DeviceChoice};
+use activation_monitor::monitor::Monitor;
+use activation_monitor::scenario::{CLASS_NAMES, TURN_INTO_A_SIGN};
+use activation_monitor::stream::{Judged as View, ObjectTracker, View as ObservedView};
+use activation_monitor::training::{Architecture, Decoys, Recipe};
+use anyhow::{Context, Result};
+use rayon::prelude::*;
+
+use super::support::features::{features, fit_monitor};
+use super::support::samples::{Sample, image_set, is_held_out, load_samples};
+use super::support::train::Plan;
+use super::{Arguments, HELD_OUT_CLASSES, INPUT};
+
+/// Share of the known tracks that calibrates, and that is tested. A test track is no calibration track.
+const SHARE: f64 = 0.16;
+/// Seed of the choice of test tracks, beside that of the run.
+const TEST_TRACKS: u64 = 1000;
+/// Time between two views.
+const PERIOD: Duration = Duration::from_millis(33);
+/// Levels at which alarms are counted.
+const LEVELS: [f32; 2] = [0.01, 0.001];
+
+/// What a monitor says about the tracks that it was not fitted with.
+pub struct Judged {
+    /// Seed of split and training.
+    pub seed: u64,
+    /// How the monitor is calibrated.
+    pub over_time: OverTime,
+    /// Tracks of known classes.
+    pub known: Vec<Vec<View>>,
+    /// Tracks of held-out classes.
+    pub unknown: Vec<Vec<View>>,
+}
+
+/// Score or evidence, and p-value.
+type Figures = Vec<(f32, f32)>;
+
+/// The p-values of the known or the unknown tracks.
+type PValues<'a> = &'a dyn Fn(&Verdicts) -> Vec<f32>;
+
+/// A figure per track and the p-values that go with it.
+struct Verdicts {
+    name: &'static str,
+    known: (Vec<f32>, Vec<f32>),
+    unknown: (Vec<f32>, Vec<f32>),
+}
+
+/// Trains where that was not done, and judges.
+pub fn judged(arguments: &Arguments) -> Result<Vec<Judged>> {
+    let classes: Vec<String> = CLASS_NAMES.iter().map(ToString::to_string).collect();
+    let samples = load_samples(&arguments.data, &classes)?;
+    let (unknown, known): (Vec<Sample>, Vec<Sample>) =
+        samples.into_iter().partition(|sample| HELD_OUT_CLASSES.contains(&sample.class));
+    let known: Vec<Sample> = known.into_iter().filter_map(of_known_class).collect();
+    arguments.seeds.iter().map(|&seed| judge(arguments, seed, &known, &unknown)).collect()
+}
+
+fn judge(arguments: &Arguments, seed: u64, known: &[Sample], unknown: &[Sample]) -> Result<Judged> {
+    let calibrates = |sample: &&Sample| is_held_out(&sample.key, SHARE, seed);
+    let (calibration, others): (Vec<&Sample>, Vec<&Sample>) = known.iter().partition(calibrates);
+    let tests = |sample: &&Sample| is_held_out(&sample.key, SHARE, seed + TEST_TRACKS);
+    let (test, training): (Vec<&Sample>, Vec<&Sample>) = others.into_iter().partition(|sample| tests(sample));
+    println!("seed {seed}: {} training, {} calibration, {} test images", training.len(), calibration.len(), test.len());
+    let folder = folder(arguments, seed);
+    if !folder.join("model.json").exists() {
+        plan(arguments, seed).run(&image_set(training.iter().copied(), &INPUT)?, &folder)?;
+    }
+    let classifier = Classifier::load(&folder, &DeviceChoice::Cpu)?;
+    let monitor = monitor(&folder, &classifier, &training, &calibration)?;
+    let known = tracks(&classifier, &monitor, &test)?;
+    let unknown = tracks(&classifier, &monitor, &unknown.iter().collect::<Vec<_>>())?;
+    Ok(Judged { seed, over_time: monitor.over_time().clone(), known, unknown })
+}
+
+fn folder(arguments: &Arguments, seed: u64) -> PathBuf {
+    arguments.work.join(format!("{}-seed{seed}", arguments.steps))
+}
+
+/// The monitor beside the model, fitted where it is not there or of another version.
+fn monitor(folder: &Path, classifier: &Classifier, training: &[&Sample], calibration: &[&Sample]) -> Result<Monitor> {
+    let path = folder.join("benchmark.monitor");
+    if let Ok(monitor) = Monitor::load(&path) {
+        return Ok(monitor);
+    }
+    println!("fitting the monitor");
+    let monitor = fit_monitor(classifier, training, calibration, Conditioning::Pooled)?;
+    monitor.save(&path)?;
+    Ok(monitor)
+}
+
+/// The tracks with their views in order.
+fn tracks(classifier: &Classifier, monitor: &Monitor, samples: &[&Sample]) -> Result<Vec<Vec<View>>> {
+    let features = features(classifier, samples.iter().map(|sample| &sample.image))?;
+    let view = |(sample, features)| {
+        let sample: &&Sample = sample;
+        let judgement = monitor.judge(features).with_context(|| sample.key.clone())?;
+        let (score, p_value) = (judgement.fused.score, judgement.fused.p_value);
+        Ok((sample.key.clone(), View { score, p_value, class: judgement.predicted_class }))
+    };
+    let views: Vec<(String, View)> = samples.par_iter().zip(&features).map(view).collect::<Result<_>>()?;
+    let mut tracks: BTreeMap<String, BTreeMap<String, View>> = BTreeMap::new();
+    for (key, view) in views {
+        tracks.entry(group_of(&key).to_owned()).or_default().insert(key, view);
+    }
+    Ok(tracks.into_values().map(|track| track.into_values().collect()).collect())
+}
+
+/// The sample with its class counted among the known ones; `None` for a held-out class.
+fn of_known_class(sample: Sample) -> Option<Sample> {
+    let class = known_classes().position(|known| known == sample.class)?;
+    Some(Sample { class, ..sample })
+}
+
+fn known_classes() -> impl Iterator<Item = usize> {
+    (0..CLASS_NAMES.len()).filter(|class| !HELD_OUT_CLASSES.contains(class))
+}
+
+fn plan(arguments: &Arguments, seed: u64) -> Plan {
+    let turns = known_classes().map(|class| !TURN_INTO_A_SIGN.contains(&class)).collect();
+    Plan {
+        name: "gtsrb_without_ten_classes".into(),
+        classes: known_classes().map(|class| CLASS_NAMES[class].to_owned()).collect(),
+        decoy_class: false,
+        architecture: Architecture::default(),
+        dropout: 0.3,
+        input: INPUT,
+        recipe: Recipe {
+            steps: arguments.steps,
+            seed,
+            decoys: Some(Decoys { turns, ..Decoys::default() }),
+            ..Recipe::default()
+        },
+        provenance: format!("examples/benchmark_stream --steps {} --seeds {seed}", arguments.steps),
+        license: "Apache-2.0 (weights)".into(),
+    }
+}
+
+/// Evidence and p-value of an object after every view, as the node would say them.
+fn over_views(judged: &Judged, track: &[View]) -> Figures {
+    let mut tracker = ObjectTracker::new(Duration::from_secs(2));
+    let after = |(index, view): (usize, &View)| {
+        let views = [ObservedView { id: "object", judged: Some(*view) }];
+        let known = tracker.observe(PERIOD * index as u32, &views, judged.over_time.objects.as_ref()).remove(0);
+        (known.evidence, known.p_value.unwrap_or(f32::NAN))
+    };
+    track.iter().enumerate().map(after).collect()
+}
+
+fn verdicts(judged: &Judged) -> Vec<Verdicts> {
+    let each = |name, of: &dyn Fn(&[View]) -> Figures| {
+        let all = |tracks: &[Vec<View>]| tracks.iter().flat_map(|track| of(track)).unzip();
+        Verdicts { name, known: all(&judged.known), unknown: all(&judged.unknown) }
+    };
+    let single = |view: &View| (view.score, view.p_value);
+    let smallest = |views: Figures| {
+        views.into_iter().fold((f32::MIN, 1.0), |(most, p), (evidence, next)| (most.max(evidence), f32::min(p, next)))
+    };
+    vec![
+        each("single views", &|track| track.iter().map(single).collect()),
+        each("last view", &|track| track.last().map(single).into_iter().collect()),
+        each("strangest view", &|track| vec![smallest(track.iter().map(single).collect())]),
+        each("object, at its last view", &|track| over_views(judged, track).last().copied().into_iter().collect()),
+        each("object, ever", &|track| vec![smallest(over_views(judged, track))]),
+    ]
+}
+
+fn share(p_values: &[f32], level: f32) -> (usize, usize) {
+    (p_values.iter().filter(|p_value| **p_value <= level).count(), p_values.len())
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1}", 100.0 * share)
+}
+
+/// One row per kind of verdict, the mean of the seeds; false alarms of objects with their interval over all seeds.
+pub fn table(judged: &[Judged]) -> String {
+    let mut text = String::from("### Objects\n\n");
+    for one in judged {
+        let objects = one.over_time.objects.as_ref();
+        let (tracks, views) = objects.map_or((0, 0), |objects| (objects.tracks(), objects.length()));
+        let (known, unknown) = (one.known.len(), one.unknown.len());
+        let _ = writeln!(
+            text,
+            "Seed {}: {tracks} calibration tracks of {views} views, {known} known and {unknown} unknown test tracks.",
+            one.seed
+        );
+    }
+    let _ = writeln!(
+        text,
+        "\nMeans of the seeds, in %; a verdict per single view, or one per track. \"Ever\": at any of its views.\n\n\
+         | verdict by | AUROC | FPR95 | false alarms at 1 % | at 0.1 % | caught at 1 % | at 0.1 % |\n\
+         |---|---:|---:|---:|---:|---:|---:|"
+    );
+    let all: Vec<Vec<Verdicts>> = judged.iter().map(verdicts).collect();
+    for row in 0..all.first().map_or(0, Vec::len) {
+        let _ = writeln!(text, "{}", line(&all.iter().map(|seed| &seed[row]).collect::<Vec<_>>()));
+    }
+    text + &by_seed(judged, &all)
+}
+
+fn line(seeds: &[&Verdicts]) -> String {
+    let mean = |of: &dyn Fn(&Verdicts) -> f64| seeds.iter().map(|one| of(one)).sum::<f64>() / seeds.len() as f64;
+    let auroc = mean(&|one| Ranking::new(&one.known.0, &one.unknown.0).auroc().unwrap_or(f64::NAN));
+    let fpr95 = mean(&|one| fpr95(one));
+    let at = |p_values: PValues<'_>, level: f32| {
+        let (count, of) =
+            seeds.iter().map(|one| share(&p_values(one), level)).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
+        let interval = Interval::of_share(count, of)
+            .map_or_else(String::new, |interval| format!(" ({} – {})", percent(interval.low), percent(interval.high)));
+        format!("{}{interval}", percent(count as f64 / of as f64))
+    };
+    let [known, unknown]: [PValues<'_>; 2] = [&|one| one.known.1.clone(), &|one| one.unknown.1.clone()];
+    format!(
+        "| {} | {} | {} | {} | {} | {} | {} |",
+        seeds[0].name,
+        percent(auroc),
+        percent(fpr95),
+        at(known, LEVELS[0]),
+        at(known, LEVELS[1]),
+        at(unknown, LEVELS[0]),
+        at(unknown, LEVELS[1])
+    )
+}
+
+fn fpr95(one: &Verdicts) -> f64 {
+    Ranking::new(&one.known.0, &one.unknown.0).fpr_at_tpr(0.95).unwrap_or(f64::NAN)
+}
+
+/// FPR95 of the object over those of single and last views, seed by seed.
+fn by_seed(judged: &[Judged], all: &[Vec<Verdicts>]) -> String {
+    let mut text = String::from("\nFPR95 of the object over that of single views and of the last view: ");
+    let ratios = judged.iter().zip(all).map(|(one, rows)| {
+        let of = |row: usize| fpr95(&rows[row]);
+        format!("seed {}: {:.2} and {:.2}", one.seed, of(3) / of(0), of(3) / of(1))
+    });
+    text += &ratios.collect::<Vec<_>>().join("; ");
+    text + ".\n"
+}
