@@ -4,6 +4,7 @@
 //! [`detector`], [`pattern`] and [`calibration`]) → [`node`] and [`viewer`]. See `ARCHITECTURE.md`.
 
 pub mod activation;
+pub mod black_box;
 pub mod calibration;
 pub mod cli;
 pub mod dataset;
@@ -22,4 +23,5 @@ pub mod scenario;
 mod simd;
 pub mod storage;
 pub mod training;
+mod utc;
 pub mod viewer;

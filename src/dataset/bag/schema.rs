@@ -75,11 +75,7 @@ const DEFINITIONS: [Definition; 19] = [
         text: include_str!("../../../msg/DetectorScore.msg"),
         uses: &[],
     },
-    Definition {
-        name: "activation_monitor/Deviation",
-        text: include_str!("../../../msg/Deviation.msg"),
-        uses: &[],
-    },
+    Definition { name: "activation_monitor/Deviation", text: include_str!("../../../msg/Deviation.msg"), uses: &[] },
     Definition {
         name: "activation_monitor/ObjectConfidence",
         text: include_str!("../../../msg/ObjectConfidence.msg"),
@@ -88,7 +84,12 @@ const DEFINITIONS: [Definition; 19] = [
     Definition {
         name: "activation_monitor/OodConfidence",
         text: include_str!("../../../msg/OodConfidence.msg"),
-        uses: &["activation_monitor/Region", "activation_monitor/DetectorScore", "activation_monitor/Deviation", "activation_monitor/ObjectConfidence"],
+        uses: &[
+            "activation_monitor/Region",
+            "activation_monitor/DetectorScore",
+            "activation_monitor/Deviation",
+            "activation_monitor/ObjectConfidence",
+        ],
     },
     Definition {
         name: "activation_monitor/OodConfidenceArray",
