@@ -23,5 +23,6 @@ pub mod scenario;
 mod simd;
 pub mod storage;
 pub mod training;
+pub mod triage;
 mod utc;
 pub mod viewer;
