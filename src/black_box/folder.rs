@@ -48,6 +48,17 @@ pub(super) struct Recorded {
     pub(super) bytes: u64,
 }
 
+/// What room the events take.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Room {
+    /// Bytes of all events together.
+    pub(super) bytes: u64,
+    /// Events that were deleted just now.
+    pub(super) deleted: u64,
+    /// What is wrong with one that cannot be deleted.
+    pub(super) refused: Option<String>,
+}
+
 /// `event_<UTC time>_<trigger>_<number>`, and what is written behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct EventName {
@@ -101,20 +112,23 @@ impl Folder {
         Ok(events)
     }
 
-    /// Deletes the oldest events but `keep` until all together have at most `quota` bytes; how many were deleted, and the bytes
-    /// that are left.
-    pub(super) fn make_room(&self, quota: u64, keep: Option<&Path>) -> io::Result<(u64, u64)> {
+    /// Deletes the oldest events but `keep` until all together have at most `quota` bytes. One that cannot be deleted is passed
+    /// over.
+    pub(super) fn make_room(&self, quota: u64, keep: Option<&Path>) -> io::Result<Room> {
         let events = self.events()?;
-        let (mut bytes, mut deleted) = (events.iter().map(|event| event.bytes).sum::<u64>(), 0);
+        let mut room = Room { bytes: events.iter().map(|event| event.bytes).sum(), deleted: 0, refused: None };
         for event in events.iter().filter(|event| event.bytes > 0 && keep != Some(event.path.as_path())) {
-            if bytes <= quota {
+            if room.bytes <= quota {
                 break;
             }
-            event.delete()?;
-            bytes -= event.bytes;
-            deleted += 1;
+            if let Err(error) = event.delete() {
+                room.refused = Some(format!("{} cannot be deleted: {error}", event.path.display()));
+                continue;
+            }
+            room.bytes -= event.bytes;
+            room.deleted += 1;
         }
-        Ok((deleted, bytes))
+        Ok(room)
     }
 
     /// Bytes of the file system that are free for this process.
@@ -241,12 +255,25 @@ mod tests {
         }
         fs::write(paths[0].join("notes.txt"), "mine").unwrap();
         std::os::unix::fs::symlink(&paths[3], directory.path().join("event_20250615T150640Z_alarm_0")).unwrap();
-        assert_eq!(folder.make_room(250, Some(&paths[1])).unwrap(), (2, 200));
+        let room = |quota, keep| folder.make_room(quota, keep).unwrap();
+        assert_eq!(room(250, Some(&*paths[1])), Room { bytes: 200, deleted: 2, refused: None });
         assert_eq!([0, 1, 2, 3].map(|number| paths[number].exists()), [true, true, false, true]);
         assert_eq!(fs::read_dir(&paths[0]).unwrap().count(), 1, "the foreign file is kept");
-        assert_eq!(folder.make_room(0, None).unwrap(), (2, 0));
+        assert_eq!(room(0, None), Room { bytes: 0, deleted: 2, refused: None });
         assert!(directory.path().join("event_holiday/drive_0.mcap").exists());
         assert!(directory.path().join("drive/drive_0.mcap").exists());
+    }
+
+    #[test]
+    fn an_event_that_cannot_be_deleted_is_passed_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut folder, _) = Folder::open(directory.path()).unwrap();
+        let paths: Vec<PathBuf> = (0..3).map(|_| event(&mut folder, 100)).collect();
+        // Not even root removes a folder as if it were a file.
+        fs::create_dir(paths[0].join("metadata.yaml")).unwrap();
+        let room = folder.make_room(100, None).unwrap();
+        assert!(room.refused.unwrap().contains("_alarm_1 cannot be deleted"));
+        assert_eq!((room.deleted, paths[1].exists(), paths[2].exists()), (2, false, false));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! ([`BlackBox::counts`]).
 //!
 //! An event is a folder `event_<UTC time>_<trigger>_<number>` with an MCAP file, `metadata.yaml` and `event.json`, which says
-//! what happened. While it is recorded it is called `….partial`; a second after a message was written it can be read, whatever
+//! what happened. While it is recorded it is called `….partial`; two seconds after a message came it can be read, whatever
 //! happens to the program. An event that was not completed is kept as `….cut_off`, for readers that read from the front.
 
 mod counts;

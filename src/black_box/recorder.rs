@@ -174,11 +174,15 @@ impl Recorder {
     fn check_space(&self, partial: Option<&Path>) -> Result<(), Stop> {
         let Settings { disk_quota_bytes: quota, least_free_bytes: least, .. } = self.settings;
         let failed = |error: io::Error| Stop::Failed(format!("{}: {error}", self.folder.path().display()));
-        let (deleted, bytes) = self.folder.make_room(quota, partial).map_err(failed)?;
-        self.shared.count(|events| events.deleted += deleted);
+        let room = self.folder.make_room(quota, partial).map_err(failed)?;
+        self.shared.count(|events| events.deleted += room.deleted);
+        if let Some(text) = room.refused {
+            self.shared.remember(text);
+        }
         let folder = self.folder.path().display();
-        if bytes > quota {
-            let text = format!("{folder}: one event is larger than the quota of {quota} bytes for all: raise it");
+        if room.bytes > quota {
+            let text =
+                format!("{folder}: the newest event is larger than the quota of {quota} bytes for all: raise it");
             return Err(Stop::Space(text));
         }
         let free = self.folder.free_bytes().map_err(failed)?;

@@ -218,6 +218,36 @@ fn a_message_that_cannot_be_written_does_not_spoil_the_event() {
     balanced(&counts);
 }
 
+/// A message with a mistake in it.
+struct Panicking;
+
+impl Payload for Panicking {
+    fn type_name(&self) -> &'static str {
+        "std_msgs/msg/Header"
+    }
+
+    fn bytes(&self) -> usize {
+        1
+    }
+
+    fn cdr(&self) -> Result<Vec<u8>, CdrError> {
+        panic!("a mistake")
+    }
+}
+
+#[test]
+fn a_panic_ends_the_box_but_not_the_program() {
+    let directory = tempfile::tempdir().unwrap();
+    let black_box = BlackBox::start(settings(directory.path())).unwrap();
+    black_box.push(Item::new("/panicking", 1000 * SECOND, Panicking));
+    black_box.trigger(trigger(1000 * SECOND));
+    let counts = until(&black_box, |counts| counts.events.failed == 1);
+    assert_eq!(counts.error.unwrap().text, "the black box has ended, restart the program: a mistake");
+    drive(&black_box, 1000, 1001);
+    black_box.trigger(trigger(1001 * SECOND));
+    assert_eq!(black_box.finish().events.failed, 2);
+}
+
 #[test]
 fn a_box_that_is_dropped_completes_its_event() {
     let directory = tempfile::tempdir().unwrap();

@@ -46,6 +46,17 @@ pub fn read_event(path: &Path, name: &str, suspects: bool) -> Result<Reading, Tr
     Ok(Reading { notes: event.notes(), sightings: event.sightings })
 }
 
+/// Why nothing can be cut out of an image.
+#[derive(Debug, thiserror::Error)]
+enum CutError {
+    /// The message is damaged.
+    #[error(transparent)]
+    Message(#[from] BagError),
+    /// The image or the region is.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+}
+
 #[derive(Default)]
 struct Event<'a> {
     name: &'a str,
@@ -93,11 +104,11 @@ impl Event<'_> {
             })
         };
         if let Err(error) = read {
-            self.break_off(&message.topic, &error.to_string());
+            self.leave_out(&message.topic, &error.to_string());
         }
     }
 
-    fn break_off(&mut self, topic: &str, reason: &str) {
+    fn leave_out(&mut self, topic: &str, reason: &str) {
         self.broken.entry(topic.to_owned()).or_insert_with(|| (0, reason.to_owned())).0 += 1;
     }
 
@@ -135,7 +146,7 @@ impl Event<'_> {
             let Ok(key) = stamp(&message) else { continue };
             let Some(indices) = wanted.remove(&(message.topic.as_ref().to_owned(), key)) else { continue };
             if let Err(error) = self.cut_image(&message, &indices) {
-                self.break_off(&message.topic, &error);
+                self.leave_out(&message.topic, &error.to_string());
             }
         }
     }
@@ -151,23 +162,19 @@ impl Event<'_> {
         wanted
     }
 
-    fn cut_image(&mut self, message: &BagMessage, indices: &[usize]) -> Result<(), String> {
-        let text = |error: &dyn std::fmt::Display| error.to_string();
+    fn cut_image(&mut self, message: &BagMessage, indices: &[usize]) -> Result<(), CutError> {
         let options = DecodeOptions::default();
         if message.type_name.as_ref() == CompressedImage::TYPE {
-            let image: CompressedImage = message.decode().map_err(|error| text(&error))?;
-            let frame = Frame::compressed(&image.data, &image.format, &options).map_err(|error| text(&error))?;
-            return self.cut_frame(&frame, indices).map_err(|error| text(&error));
+            let image: CompressedImage = message.decode()?;
+            return self.cut_frame(&Frame::compressed(&image.data, &image.format, &options)?, indices);
         }
-        let Image { height, width, encoding, is_bigendian, step, data, .. } =
-            &message.decode().map_err(|error| text(&error))?;
-        let (width, height, step, is_bigendian) = (*width, *height, *step, *is_bigendian != 0);
-        let frame = Frame::raw(&RawImage { encoding, width, height, step, is_bigendian, data }, &options)
-            .map_err(|error| text(&error))?;
-        self.cut_frame(&frame, indices).map_err(|error| text(&error))
+        let image: Image = message.decode()?;
+        let Image { height, width, step, .. } = image;
+        let (encoding, data, is_bigendian) = (&image.encoding, &image.data, image.is_bigendian != 0);
+        self.cut_frame(&Frame::raw(&RawImage { encoding, width, height, step, is_bigendian, data }, &options)?, indices)
     }
 
-    fn cut_frame(&mut self, frame: &Frame<'_>, indices: &[usize]) -> Result<(), FrameError> {
+    fn cut_frame(&mut self, frame: &Frame<'_>, indices: &[usize]) -> Result<(), CutError> {
         for &index in indices {
             let sighting = &mut self.sightings[index];
             sighting.crop = Some(shrink(frame.crop(sighting.region)?));

@@ -107,17 +107,15 @@ fn header(nanos: u64, frame: &str) -> Header {
 /// What is said about a sign at (10, 5), 40 × 30 pixels.
 fn result(id: &str, verdict: u8, p_value: f32) -> OodConfidence {
     let roi = RegionOfInterest { x_offset: 10, y_offset: 5, height: 30, width: 40, do_rectify: false };
-    let deviation = Deviation {
-        detector: "mahalanobis".into(),
-        layer: "stage3".into(),
-        unit: 4,
-        class_name: String::new(),
+    let deviation = |detector: &str, layer: &str, class_name: &str| Deviation {
+        detector: detector.into(),
+        layer: layer.into(),
+        unit: -1,
+        class_name: class_name.into(),
         contribution: 3.0,
         value: 2.0,
         expected: 1.0,
     };
-    let output =
-        Deviation { detector: "msp".into(), layer: String::new(), class_name: "yield".into(), ..deviation.clone() };
     OodConfidence {
         region: cdr::Region { id: id.into(), roi },
         verdict,
@@ -129,7 +127,7 @@ fn result(id: &str, verdict: u8, p_value: f32) -> OodConfidence {
         score: 0.5,
         hamming_distance: 3,
         detectors: vec![],
-        deviations: vec![deviation, output],
+        deviations: vec![deviation("mahalanobis", "stage3", ""), deviation("msp", "", "yield")],
         explanation: "mahalanobis: stage3 channel 4 is 2, expected 1".into(),
         nearest_class_name: "no <entry>".into(),
         object: ObjectConfidence {
