@@ -32,6 +32,8 @@ pub(super) struct Event {
     /// Whether the note has changed since it was written.
     noted: bool,
     flushed: Instant,
+    /// Whether messages are on the disk already.
+    has_past: bool,
 }
 
 /// What could not be written.
@@ -117,7 +119,8 @@ impl Event {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let recording = bag.partial().join(format!("{name}_0.mcap"));
         let file = File::open(&recording).map_err(io_error(&recording))?;
-        let mut event = Self { bag, file, note: Note::new(trigger, settings), noted: true, flushed: Instant::now() };
+        let (note, flushed) = (Note::new(trigger, settings), Instant::now());
+        let mut event = Self { bag, file, note, noted: true, flushed, has_past: false };
         event.flush()?;
         Ok(event)
     }
@@ -150,9 +153,10 @@ impl Event {
         }
     }
 
-    /// Whether [`flush`](Self::flush) is due.
-    pub(super) fn is_due(&self) -> bool {
-        self.flushed.elapsed() >= FLUSH
+    /// Whether [`flush`](Self::flush) is due: every second, and as soon as the seconds before the trigger are written, which
+    /// is when there is nothing to write for the first time.
+    pub(super) fn is_due(&self, idle: bool) -> bool {
+        self.flushed.elapsed() >= FLUSH || (idle && !self.has_past && self.note.messages > 0)
     }
 
     /// Brings what was written to the disk.
@@ -162,6 +166,7 @@ impl Event {
             return Err(WriteError::Vanished(self.bag.partial().to_path_buf()));
         }
         self.bag.flush().map_err(WriteError::Bag)?;
+        self.has_past = self.note.messages > 0;
         self.file.sync_data().map_err(io_error(self.bag.partial()))?;
         if std::mem::take(&mut self.noted) { self.write_note() } else { Ok(()) }
     }

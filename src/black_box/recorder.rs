@@ -61,7 +61,9 @@ impl Recorder {
 
     /// One thing at a time; whether there may be more.
     fn step(&mut self) -> bool {
-        match self.shared.work(self.event.is_some()) {
+        let work = self.shared.work(self.event.is_some());
+        let idle = matches!(work, Work::Tick);
+        match work {
             Work::Order(Order::Begin(trigger)) => self.begin(&trigger),
             Work::Order(Order::Note(trigger, effect)) => self.note(&trigger, effect),
             Work::Item(item) => self.write(&item),
@@ -69,7 +71,7 @@ impl Recorder {
             Work::Tick => {}
             Work::Stop => return false,
         }
-        if self.event.as_ref().is_some_and(Event::is_due) {
+        if self.event.as_ref().is_some_and(|event| event.is_due(idle)) {
             self.look_after();
         }
         true
