@@ -83,6 +83,8 @@ pub(super) enum Effect {
     Prolonged,
     /// It falls into an event that does not become longer.
     Noted,
+    /// It is later than an event that is still being written: nothing was done, and it may begin one afterwards.
+    Later,
 }
 
 /// What there is to do for an event.
@@ -174,14 +176,14 @@ impl Ring {
         let anchor = if near { stamp } else { newest };
         let until = anchor.saturating_add(nanos(self.after));
         match &mut self.window {
-            Some(window) if window.epoch == epoch && window.end.is_none() => {
+            Some(window) if window.epoch != epoch || window.end.is_some() || anchor > window.latest => Effect::Later,
+            Some(window) => {
                 window.triggered = now;
                 let longer = until.min(window.latest);
                 let effect = if longer > window.until { Effect::Prolonged } else { Effect::Noted };
                 window.until = window.until.max(longer);
                 effect
             }
-            Some(_) => Effect::Noted,
             None => {
                 let from = anchor.saturating_sub(self.before_nanos);
                 let latest = anchor.saturating_add(nanos(self.after * LONGEST));
@@ -264,10 +266,10 @@ impl Ring {
             return;
         }
         let came = newest.map_or(window.triggered, |newest| newest.came.max(window.triggered));
-        let end = if closing {
-            Some(End::Closed)
-        } else if newest.is_some_and(|newest| newest.epoch != window.epoch) {
+        let end = if newest.is_some_and(|newest| newest.epoch != window.epoch) {
             Some(End::TimeJump)
+        } else if closing {
+            Some(End::Closed)
         } else if now.saturating_duration_since(came) >= self.after.max(SILENCE) {
             Some(End::Silence)
         } else if now.saturating_duration_since(window.opened) >= self.after * LONGEST {

@@ -22,6 +22,8 @@ pub(super) struct Shared {
 struct State {
     ring: Ring,
     orders: VecDeque<Order>,
+    /// Triggers that came when an event was over and not written yet.
+    later: VecDeque<Trigger>,
     events: EventCounts,
     error: Option<(String, Instant)>,
     /// Until when the writer may go on writing once the box is closed.
@@ -57,7 +59,8 @@ impl Shared {
     pub(super) fn new(settings: &Settings, cut_off: u64) -> Self {
         let events = EventCounts { cut_off, ..EventCounts::default() };
         let ring = Ring::new(settings);
-        let state = State { ring, orders: VecDeque::new(), events, error: None, closed: None, over: false };
+        let (orders, later) = (VecDeque::new(), VecDeque::new());
+        let state = State { ring, orders, later, events, error: None, closed: None, over: false };
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -71,15 +74,10 @@ impl Shared {
         let mut state = self.lock();
         if state.over {
             state.events.failed += 1;
-        } else if state.orders.len() >= MOST_WAITING {
+        } else if state.orders.len() + state.later.len() >= MOST_WAITING {
             state.events.suppressed += 1;
         } else {
-            // From here on nothing that the event wants expires, however late the writer comes to it.
-            let order = match state.ring.trigger(trigger.stamp_nanos, Instant::now()) {
-                Effect::Opened => Order::Begin(trigger),
-                effect => Order::Note(trigger, effect),
-            };
-            state.orders.push_back(order);
+            state.order(trigger);
             drop(state);
             self.changed.notify_all();
         }
@@ -111,7 +109,10 @@ impl Shared {
 
     /// The event is given up.
     pub(super) fn give_up(&self) {
-        let gone = self.lock().ring.close();
+        let mut state = self.lock();
+        let gone = state.ring.close();
+        state.order_later();
+        drop(state);
         drop(gone);
     }
 
@@ -164,6 +165,22 @@ impl Shared {
 }
 
 impl State {
+    /// From here on nothing that an event wants expires, however late the writer comes to it.
+    fn order(&mut self, trigger: Trigger) {
+        match self.ring.trigger(trigger.stamp_nanos, Instant::now()) {
+            Effect::Opened => self.orders.push_back(Order::Begin(trigger)),
+            Effect::Later => self.later.push_back(trigger),
+            effect => self.orders.push_back(Order::Note(trigger, effect)),
+        }
+    }
+
+    /// Comes back to the triggers that waited for the end of an event.
+    fn order_later(&mut self) {
+        for trigger in std::mem::take(&mut self.later) {
+            self.order(trigger);
+        }
+    }
+
     fn work(&mut self, gone: &mut Vec<Item>) -> Option<Work> {
         if let Some(order) = self.orders.pop_front() {
             return Some(Work::Order(order));
@@ -174,7 +191,10 @@ impl State {
         }
         match self.ring.next(now, self.closed.is_some(), gone) {
             Next::Item(item) => Some(Work::Item(item)),
-            Next::Over(end) => Some(Work::Finish(end)),
+            Next::Over(end) => {
+                self.order_later();
+                Some(Work::Finish(end))
+            }
             Next::Wait => (self.closed.is_some() && !self.ring.is_wanted()).then_some(Work::Stop),
         }
     }

@@ -268,7 +268,7 @@ fn a_jump_of_the_clock_ends_the_event_and_the_next_one_is_another() {
     drive(&black_box, 5000, 5001);
     black_box.trigger(trigger(5001 * SECOND));
     drive(&black_box, 1400, 1401);
-    until(&black_box, |counts| counts.events.written == 1);
+    // Whether the first event is written already or not.
     black_box.trigger(trigger(1401 * SECOND));
     let counts = black_box.finish();
     assert_eq!((counts.events.written, counts.messages.time_jumps), (2, 1));

@@ -95,7 +95,12 @@ fn a_further_trigger_prolongs_but_not_for_ever() {
         let now = start + Duration::from_millis(500 * half);
         let stamp = 100 * SECOND + half * SECOND / 2;
         let effect = ring.trigger(stamp, now);
-        assert_eq!(effect, if half <= 36 { Effect::Prolonged } else { Effect::Noted }, "{half}");
+        let expected = match half {
+            0..=36 => Effect::Prolonged,
+            37..=40 => Effect::Noted,
+            _ => Effect::Later,
+        };
+        assert_eq!(effect, expected, "{half}");
         let (items, end) = drain(&mut ring, now);
         found.extend(items);
         if let Some(end) = end {
@@ -104,6 +109,7 @@ fn a_further_trigger_prolongs_but_not_for_ever() {
         }
     }
     assert_eq!(found, (0..=40).collect::<Vec<_>>(), "ten times two seconds");
+    assert_eq!(ring.trigger(121 * SECOND, start), Effect::Opened);
 }
 
 #[test]
@@ -133,6 +139,7 @@ fn a_jump_backward_ends_the_event_and_forgets_what_came_before() {
     push(&mut ring, start, 0..5);
     ring.trigger(102 * SECOND, start);
     ring.push(item(50 * SECOND, 1), start + Duration::from_secs(2));
+    assert_eq!(ring.trigger(50 * SECOND, start), Effect::Later);
     assert_eq!(drain(&mut ring, start), ((0..5).collect(), Some(End::TimeJump)));
     assert_eq!((ring.held(), ring.counts().time_jumps), (1, 1));
     // Without an event, what came before is dropped at once.
