@@ -4,6 +4,7 @@
 //! [`detector`], [`pattern`] and [`calibration`]) → [`node`] and [`viewer`]. See `ARCHITECTURE.md`.
 
 pub mod activation;
+pub mod black_box;
 pub mod calibration;
 pub mod cli;
 pub mod dataset;
@@ -23,4 +24,6 @@ mod simd;
 pub mod storage;
 pub mod stream;
 pub mod training;
+pub mod triage;
+mod utc;
 pub mod viewer;

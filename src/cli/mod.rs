@@ -14,6 +14,7 @@ mod model;
 mod output;
 mod shard;
 mod synthesize;
+mod triage;
 
 use std::process::ExitCode;
 
@@ -31,6 +32,7 @@ Examples:
   activation-monitor classify --model models/signs --monitor signs.monitor \\
       photo.jpg
   activation-monitor synthesize --output drive
+  activation-monitor triage events --output triage
 
 A model is a folder with model.pt and model.json. Every command has --help.";
 
@@ -53,6 +55,7 @@ enum Command {
     Classify(classify::Classify),
     Inspect(inspect::Inspect),
     Synthesize(SynthesizeArgs),
+    Triage(triage::Triage),
 }
 
 impl Command {
@@ -64,6 +67,7 @@ impl Command {
             Self::Classify(command) => command.run(),
             Self::Inspect(command) => command.run(),
             Self::Synthesize(options) => synthesize::run(options),
+            Self::Triage(command) => command.run(),
         }
     }
 }

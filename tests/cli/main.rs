@@ -7,4 +7,5 @@
 
 mod errors;
 mod flow;
+mod triage;
 mod world;

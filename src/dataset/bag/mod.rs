@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::cdr::CdrError;
 
 pub use reader::{BagMessage, BagReader};
-pub use writer::{BagSummary, BagWriter};
+pub use writer::{BagSummary, BagWriter, Encoded};
 
 /// One topic of a bag.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,7 @@ struct Definition {
     uses: &'static [&'static str],
 }
 
-const DEFINITIONS: [Definition; 10] = [
+const DEFINITIONS: [Definition; 19] = [
     Definition { name: "builtin_interfaces/Time", text: "int32 sec\nuint32 nanosec\n", uses: &[] },
     Definition {
         name: "std_msgs/Header",
@@ -55,6 +55,52 @@ const DEFINITIONS: [Definition; 10] = [
         text: include_str!("../../../msg/GroundTruthArray.msg"),
         uses: &["std_msgs/Header", "activation_monitor/GroundTruth"],
     },
+    Definition {
+        name: "activation_monitor/ClassHypothesis",
+        text: include_str!("../../../msg/ClassHypothesis.msg"),
+        uses: &[],
+    },
+    Definition {
+        name: "activation_monitor/Classification",
+        text: include_str!("../../../msg/Classification.msg"),
+        uses: &["activation_monitor/Region", "activation_monitor/ClassHypothesis"],
+    },
+    Definition {
+        name: "activation_monitor/ClassificationArray",
+        text: include_str!("../../../msg/ClassificationArray.msg"),
+        uses: &["std_msgs/Header", "builtin_interfaces/Time", "activation_monitor/Classification"],
+    },
+    Definition {
+        name: "activation_monitor/DetectorScore",
+        text: include_str!("../../../msg/DetectorScore.msg"),
+        uses: &[],
+    },
+    Definition { name: "activation_monitor/Deviation", text: include_str!("../../../msg/Deviation.msg"), uses: &[] },
+    Definition {
+        name: "activation_monitor/ObjectConfidence",
+        text: include_str!("../../../msg/ObjectConfidence.msg"),
+        uses: &["builtin_interfaces/Time"],
+    },
+    Definition {
+        name: "activation_monitor/OodConfidence",
+        text: include_str!("../../../msg/OodConfidence.msg"),
+        uses: &[
+            "activation_monitor/Region",
+            "activation_monitor/DetectorScore",
+            "activation_monitor/Deviation",
+            "activation_monitor/ObjectConfidence",
+        ],
+    },
+    Definition {
+        name: "activation_monitor/OodConfidenceArray",
+        text: include_str!("../../../msg/OodConfidenceArray.msg"),
+        uses: &["std_msgs/Header", "builtin_interfaces/Time", "activation_monitor/OodConfidence"],
+    },
+    Definition {
+        name: "activation_monitor/StreamState",
+        text: include_str!("../../../msg/StreamState.msg"),
+        uses: &["std_msgs/Header", "builtin_interfaces/Time"],
+    },
 ];
 
 /// The schema text of a type such as `std_msgs/msg/Header`; `None` for a type that is not recorded by this package.
@@ -90,6 +136,15 @@ mod tests {
             assert_eq!(schema.matches(&format!("MSG: {name}")).count(), 1, "{name}");
         }
         assert!(schema.starts_with("# The true content"));
+    }
+
+    #[test]
+    fn every_message_of_this_package_has_a_definition() {
+        for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/msg")).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            assert!(ros2msg(&format!("activation_monitor/msg/{name}")).is_some(), "{name}");
+        }
     }
 
     #[test]

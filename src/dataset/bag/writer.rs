@@ -33,6 +33,21 @@ struct Channel {
     topic: Topic,
 }
 
+/// A message as it is recorded.
+#[derive(Debug, Clone, Copy)]
+pub struct Encoded<'a> {
+    /// Name with the leading slash.
+    pub topic: &'a str,
+    /// ROS type, for example `sensor_msgs/msg/Image`.
+    pub type_name: &'static str,
+    /// When it was received, nanoseconds since the epoch.
+    pub log_nanos: u64,
+    /// When it was published, nanoseconds since the epoch.
+    pub publish_nanos: u64,
+    /// CDR with its four header bytes.
+    pub data: &'a [u8],
+}
+
 /// What a finished bag holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BagSummary {
@@ -70,18 +85,48 @@ impl BagWriter {
     /// [`BagError`] when the type of the message has no known definition or the file cannot be written.
     pub fn write<M: RosMessage>(&mut self, topic: &str, nanos: u64, message: &M) -> Result<(), BagError> {
         let data = cdr::encode(message).map_err(|source| BagError::Message { topic: topic.to_owned(), source })?;
+        self.write_cdr(&Encoded { topic, type_name: M::TYPE, log_nanos: nanos, publish_nanos: nanos, data: &data })
+    }
+
+    /// Appends a message that is CDR already.
+    ///
+    /// # Errors
+    /// [`BagError`] when the topic carries another type, when the type has no known definition, or when the file cannot be
+    /// written.
+    pub fn write_cdr(&mut self, message: &Encoded<'_>) -> Result<(), BagError> {
+        let Encoded { topic, type_name, log_nanos, publish_nanos, data } = *message;
         if !self.channels.contains_key(topic) {
-            self.add_channel::<M>(topic)?;
+            self.add_channel(topic, type_name)?;
         }
         let path = self.partial.join(&self.file_name);
         let Some(channel) = self.channels.get_mut(topic) else { return Ok(()) };
+        if channel.topic.type_name != type_name {
+            let found = channel.topic.type_name.clone();
+            return Err(BagError::Type { topic: topic.to_owned(), found, expected: type_name });
+        }
         let sequence = u32::try_from(channel.topic.message_count).unwrap_or(u32::MAX);
-        let header = MessageHeader { channel_id: channel.id, sequence, log_time: nanos, publish_time: nanos };
-        self.mcap.write_to_known_channel(&header, &data).map_err(BagError::mcap(&path))?;
+        let header =
+            MessageHeader { channel_id: channel.id, sequence, log_time: log_nanos, publish_time: publish_nanos };
+        self.mcap.write_to_known_channel(&header, data).map_err(BagError::mcap(&path))?;
         channel.topic.message_count += 1;
-        let (first, last) = self.span.unwrap_or((nanos, nanos));
-        self.span = Some((first.min(nanos), last.max(nanos)));
+        let (first, last) = self.span.unwrap_or((log_nanos, log_nanos));
+        self.span = Some((first.min(log_nanos), last.max(log_nanos)));
         Ok(())
+    }
+
+    /// Where the recording lies until it is finished: `FOLDER.partial`.
+    #[must_use]
+    pub fn partial(&self) -> &Path {
+        &self.partial
+    }
+
+    /// Hands what was written so far to the operating system. Whatever happens to this process afterwards, a reader that
+    /// reads from the front finds it.
+    ///
+    /// # Errors
+    /// [`BagError::Mcap`] when the file cannot be written.
+    pub fn flush(&mut self) -> Result<(), BagError> {
+        self.mcap.flush().map_err(BagError::mcap(&self.partial.join(&self.file_name)))
     }
 
     /// Closes the file, writes `metadata.yaml` and gives the folder its name.
@@ -110,23 +155,25 @@ impl BagWriter {
         fs::remove_dir_all(&partial).map_err(BagError::io(&partial))
     }
 
-    fn add_channel<M: RosMessage>(&mut self, topic: &str) -> Result<(), BagError> {
-        let text = schema::ros2msg(M::TYPE).ok_or(BagError::UnknownType(M::TYPE))?;
+    fn add_channel(&mut self, topic: &str, type_name: &'static str) -> Result<(), BagError> {
+        let text = schema::ros2msg(type_name).ok_or(BagError::UnknownType(type_name))?;
         let path = self.partial.join(&self.file_name);
-        let schema = self.mcap.add_schema(M::TYPE, "ros2msg", text.as_bytes()).map_err(BagError::mcap(&path))?;
+        let schema = self.mcap.add_schema(type_name, "ros2msg", text.as_bytes()).map_err(BagError::mcap(&path))?;
         let qos = BTreeMap::from([("offered_qos_profiles".to_owned(), channel_qos().to_owned())]);
         let id = self.mcap.add_channel(schema, topic, "cdr", &qos).map_err(BagError::mcap(&path))?;
-        let topic = Topic { name: topic.to_owned(), type_name: M::TYPE.to_owned(), message_count: 0 };
+        let topic = Topic { name: topic.to_owned(), type_name: type_name.to_owned(), message_count: 0 };
         self.channels.insert(topic.name.clone(), Channel { id, topic });
         Ok(())
     }
 }
 
-/// Uncompressed, because camera images are compressed already.
+/// Uncompressed, because camera images are compressed already. A chunk is written at once, not begun and corrected
+/// afterwards, so that a file that is cut off consists of whole chunks up to there.
 fn options() -> mcap::WriteOptions {
     mcap::WriteOptions::new()
         .profile("ros2")
         .library(concat!("activation_monitor ", env!("CARGO_PKG_VERSION")))
         .compression(None)
         .chunk_size(Some(CHUNK_BYTES))
+        .disable_seeking(true)
 }

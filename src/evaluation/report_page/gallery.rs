@@ -87,13 +87,14 @@ impl Finding {
     }
 }
 
-fn p_value(p_value: f32) -> Markup {
+/// A p-value with as many digits as tell something.
+pub(crate) fn p_value(p_value: f32) -> Markup {
     let value = if p_value < 0.001 { format!("{p_value:.1e}") } else { format!("{p_value:.3}") };
     html! { span.p { "p = " (value) } }
 }
 
 /// The image itself as an address.
-fn data_uri(image: &RgbImage) -> Result<String, ImageError> {
+pub(crate) fn data_uri(image: &RgbImage) -> Result<String, ImageError> {
     let mut bytes = Vec::new();
     image.write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png)?;
     Ok(format!("data:image/png;base64,{}", STANDARD.encode(bytes)))

@@ -14,12 +14,14 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 pub use chart::ChartError;
 pub use gallery::{Exhibit, Finding, Gallery};
+pub(crate) use gallery::{data_uri, p_value};
 
 use self::sections::Section;
 use super::table::percent;
 use super::{AlarmIntervals, AlarmRates, EvaluationReport, FUSED, Interval, ScoredSet};
 
-const STYLE: &str = include_str!("style.css");
+/// Style that the pages of this program share.
+pub(crate) const STYLE: &str = include_str!("style.css");
 
 /// Everything that is on the page.
 #[derive(Debug, Clone)]

@@ -1,0 +1,137 @@
+//! `triage`: what a fleet did not know.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{interrupt, output};
+use crate::triage::{Collection, TriagePage, csv, groups, read_event};
+
+const EXAMPLES: &str = "\
+Example:
+  activation-monitor triage robots/*/events --output triage
+
+Reads events that the node's black box recorded, or any rosbag2 recording (MCAP)
+with its ~/ood topic and the images; a folder of events stands for all of them.
+DIR/index.html shows the regions that were called out of distribution, those of
+the same cause and nearest class in one row, the least strange ones first: they
+are what to label next. DIR/triage.csv has one row per region. Events that were
+cut off are left out; `mcap recover` makes them whole.";
+
+/// Group what recorded events show that the network did not know, for labelling
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Triage {
+    /// Events: rosbag2 folders, .mcap files, or folders of them
+    #[arg(required = true, value_name = "EVENTS")]
+    events: Vec<PathBuf>,
+    /// Folder for index.html and triage.csv; made where it does not exist
+    #[arg(long, value_name = "DIR")]
+    output: PathBuf,
+    /// Take regions that were called suspect, too
+    #[arg(long)]
+    suspects: bool,
+}
+
+/// What was read.
+#[derive(Default)]
+struct Found {
+    collection: Collection,
+    /// Events that could be read.
+    events: usize,
+    /// Events that were left out, and parts of others, with their reasons.
+    warnings: Vec<String>,
+    skipped: usize,
+}
+
+impl Triage {
+    pub(super) fn run(&self) -> anyhow::Result<()> {
+        output::check_folder(&self.output)?;
+        let paths = self.paths()?;
+        let found = self.read(&paths)?;
+        for warning in &found.warnings {
+            eprintln!("warning: {warning}");
+        }
+        if found.skipped > 0 {
+            eprintln!("warning: {} of {} events were left out", found.skipped, paths.len());
+        }
+        anyhow::ensure!(found.events > 0, "none of {} events could be read", paths.len());
+        let sightings = found.collection.sightings();
+        let groups = groups(sightings);
+        let page = TriagePage { groups: &groups, events: found.events, notes: &found.warnings };
+        output::write_into(&self.output, "index.html", &page.html().context("a crop cannot be encoded")?)?;
+        output::write_into(&self.output, "triage.csv", &csv(sightings, &groups))?;
+        let (regions, groups) = (sightings.len(), groups.len());
+        eprintln!("{regions} regions of {} events in {groups} groups", found.events);
+        Ok(())
+    }
+
+    fn read(&self, paths: &[PathBuf]) -> anyhow::Result<Found> {
+        let bar = progress_bar(paths.len());
+        let mut found = Found::default();
+        for path in paths {
+            interrupt::check()?;
+            let name = path.display().to_string();
+            match read_event(path, &name, self.suspects) {
+                Ok(reading) => {
+                    found.events += 1;
+                    found.warnings.extend(reading.notes.iter().map(|note| format!("{name}: {note}")));
+                    found.collection.add(reading);
+                }
+                Err(error) => {
+                    found.skipped += 1;
+                    let text = super::message(&error.into());
+                    found.warnings.push(if text.starts_with(&name) { text } else { format!("{name}: {text}") });
+                }
+            }
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        Ok(found)
+    }
+
+    /// The recordings that the arguments mean.
+    fn paths(&self) -> anyhow::Result<Vec<PathBuf>> {
+        let mut paths = Vec::new();
+        for path in &self.events {
+            let inside = if path.is_dir() && !is_bag(path)? { bags_in(path)? } else { Vec::new() };
+            if inside.is_empty() {
+                paths.push(path.clone());
+            }
+            paths.extend(inside);
+        }
+        Ok(paths)
+    }
+}
+
+/// The bags in a folder, by name.
+fn bags_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut bags = Vec::new();
+    for path in entries(folder)? {
+        if path.is_dir() && is_bag(&path)? {
+            bags.push(path);
+        }
+    }
+    Ok(bags)
+}
+
+/// Whether a folder has recordings in it.
+fn is_bag(folder: &Path) -> anyhow::Result<bool> {
+    Ok(entries(folder)?.iter().any(|path| path.extension().is_some_and(|extension| extension == "mcap")))
+}
+
+fn entries(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let read = || folder.read_dir()?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<PathBuf>>>();
+    let mut paths = read().with_context(|| format!("cannot list {}", folder.display()))?;
+    paths.sort();
+    Ok(paths)
+}
+
+/// Draws on stderr, and only where that is a terminal.
+fn progress_bar(events: usize) -> ProgressBar {
+    let bar = ProgressBar::new(events as u64);
+    let style = ProgressStyle::with_template("reading {wide_bar} {pos}/{len} events, {eta} left");
+    style.map_or_else(|_| bar.clone(), |style| bar.clone().with_style(style))
+}
