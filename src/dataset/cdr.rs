@@ -21,6 +21,14 @@ pub enum CdrError {
         /// At most the first two bytes.
         found: Vec<u8>,
     },
+    /// The middleware cannot say the message in CDR.
+    #[error("a {expected} cannot be serialised: {reason}")]
+    Ros {
+        /// Type of the message.
+        expected: &'static str,
+        /// Cause.
+        reason: String,
+    },
     /// The body does not fit the type.
     #[error("not a {expected}: {source}")]
     Body {

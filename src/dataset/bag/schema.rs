@@ -56,6 +56,18 @@ const DEFINITIONS: [Definition; 19] = [
         uses: &["std_msgs/Header", "activation_monitor/GroundTruth"],
     },
     Definition {
+        name: "diagnostic_msgs/DiagnosticArray",
+        text: "std_msgs/Header header\nDiagnosticStatus[] status\n",
+        uses: &["std_msgs/Header", "diagnostic_msgs/DiagnosticStatus"],
+    },
+    Definition {
+        name: "diagnostic_msgs/DiagnosticStatus",
+        text: "byte OK=0\nbyte WARN=1\nbyte ERROR=2\nbyte STALE=3\nbyte level\nstring name\nstring message\n\
+               string hardware_id\nKeyValue[] values\n",
+        uses: &["diagnostic_msgs/KeyValue"],
+    },
+    Definition { name: "diagnostic_msgs/KeyValue", text: "string key\nstring value\n", uses: &[] },
+    Definition {
         name: "activation_monitor/ClassHypothesis",
         text: include_str!("../../../msg/ClassHypothesis.msg"),
         uses: &[],

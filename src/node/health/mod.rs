@@ -1,6 +1,7 @@
 //! What the node knows of its own state: counters, diagnostics, log.
 
 pub mod announcer;
+pub mod black_box;
 pub mod camera;
 pub mod diagnostics;
 pub mod graph;

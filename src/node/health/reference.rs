@@ -38,6 +38,7 @@ const TASKS: &[Task] = &[
     Task { name: "camera", about: CAMERA, keys: CAMERA_KEYS, findings: CAMERA_FINDINGS },
     Task { name: "inference", about: INFERENCE, keys: INFERENCE_KEYS, findings: INFERENCE_FINDINGS },
     Task { name: "viewer", about: VIEWER, keys: VIEWER_KEYS, findings: VIEWER_FINDINGS },
+    Task { name: "black_box", about: BLACK_BOX, keys: BLACK_BOX_KEYS, findings: BLACK_BOX_FINDINGS },
     Task { name: "node", about: NODE, keys: NODE_KEYS, findings: NODE_FINDINGS },
 ];
 
@@ -274,6 +275,35 @@ const VIEWER_KEYS: &[Key] = &[
 const VIEWER_FINDINGS: &[Finding] =
     &[finding("WARN", "the live view fails", "the message says why: disk full, nobody at the address")];
 
+const BLACK_BOX: &str =
+    "The recorder of the seconds around alarms (parameter `record`). Counters are since the node was configured.";
+
+const BLACK_BOX_KEYS: &[Key] = &[
+    key("record_events", "events that were recorded"),
+    key("record_prolonged", "alarms that made an event longer instead of beginning one"),
+    key("record_suppressed", "alarms without an event since there were `record_max_per_hour` within the hour"),
+    key("record_deleted", "events that were deleted to keep to `record_quota_mib`"),
+    key(
+        "record_refused",
+        "events that were not begun or ended early for want of space (`record_free_mib`, `record_quota_mib`)",
+    ),
+    key("record_failed", "events that could not be written"),
+    key("record_cut_off", "events that an earlier run did not complete, found at the start; they are kept"),
+    key("record_messages", "messages in events"),
+    key("record_dropped_memory", "messages that had to go early since `record_memory_mib` was used up"),
+    key("record_dropped_disk", "messages of an event that the disk did not take"),
+    key("record_dropped_jump", "messages from before a jump of the clock"),
+    key("record_memory_mib", "memory of the messages that are kept"),
+    key("record_newest_error", "the newest thing that went wrong"),
+    key("record_newest_error_age_secs", "how long ago that was"),
+];
+
+const BLACK_BOX_FINDINGS: &[Finding] = &[finding(
+    "WARN",
+    "not everything is recorded",
+    "the message says why and what to do: disk full, folder gone, memory too small; said for a minute",
+)];
+
 const NODE: &str = "The process: its name, its clock, and the transport of Fast DDS.";
 
 const NODE_KEYS: &[Key] = &[
@@ -367,10 +397,11 @@ mod tests {
 
     #[test]
     fn every_value_of_every_status_is_described() {
-        let statuses: [Status; 4] = [
+        let statuses: [Status; 5] = [
             super::super::camera::tests::healthy().status(),
             super::super::inference::tests::healthy().status(),
             super::super::viewer::status(None),
+            super::super::black_box::status(None),
             super::super::process::tests::healthy().status(),
         ];
         for (status, task) in statuses.iter().zip(TASKS) {
@@ -386,6 +417,7 @@ mod tests {
             include_str!("camera.rs"),
             include_str!("inference.rs"),
             include_str!("viewer.rs"),
+            include_str!("black_box.rs"),
             include_str!("process.rs"),
             include_str!("transport.rs"),
             include_str!("../input/endpoints.rs"),

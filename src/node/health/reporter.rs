@@ -16,7 +16,8 @@ use super::recent::{Past, Recent, Totals};
 use super::statistics::{Counts, Statistics, StreamHealth};
 use super::transport::Transport;
 use super::viewer::ViewerHealth;
-use super::{graph, messages, viewer};
+use super::{black_box, graph, messages, viewer};
+use crate::black_box::{BlackBox, Item};
 use crate::frame::Note;
 use crate::monitor::short_id;
 use crate::node::input::counts::InputCounts;
@@ -27,6 +28,7 @@ use crate::node::input::stamp::{Stamp, secs};
 use crate::node::lifecycle::engine::Engine;
 use crate::node::lifecycle::machine::State;
 use crate::node::output::publishers::RosClock;
+use crate::node::output::recording::Diagnostics;
 use crate::node::parameters::qos::Qos;
 use crate::node::parameters::server::profile;
 use crate::node::parameters::settings::Settings;
@@ -125,6 +127,10 @@ impl Reporter {
         if let Err(error) = self.publisher.publish(&message) {
             tracing::error!("cannot publish diagnostics: {error}");
         }
+        if let Some(black_box) = situation.engine.and_then(|engine| engine.black_box.as_deref()) {
+            let nanos = u64::try_from(ros_now.as_nanos()).unwrap_or(u64::MAX);
+            black_box.push(Item::new("/diagnostics", nanos, Diagnostics(message)));
+        }
     }
 
     fn statuses(
@@ -149,6 +155,8 @@ impl Reporter {
         statuses.push(self.inference(now, situation, &settings, recent).status());
         let view = situation.engine.and_then(|engine| engine.viewer.as_deref()).map(viewer_health);
         statuses.push(viewer::status(view.as_ref()));
+        let black_box = situation.engine.and_then(|engine| engine.black_box.as_deref());
+        statuses.push(black_box::status(black_box.map(BlackBox::counts).as_ref()));
         statuses.push(self.process(node, ros_now, now, &settings).status());
         statuses
     }

@@ -149,6 +149,12 @@ impl Bytes {
     pub fn new(owner: impl AsRef<[u8]> + Send + Sync + 'static) -> Self {
         Self(Arc::new(owner))
     }
+
+    /// The same bytes for somebody else.
+    #[must_use]
+    pub fn shared(self) -> Arc<dyn AsRef<[u8]> + Send + Sync> {
+        self.0
+    }
 }
 
 impl AsRef<[u8]> for Bytes {

@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use futures::executor::LocalSpawner;
 use image::RgbImage;
 
+use crate::black_box::{BlackBox, Counts, NewestError};
 use crate::calibration::OverTime;
 use crate::frame::Region;
 use crate::monitor::{Monitor, short_id};
@@ -26,6 +27,7 @@ use crate::node::input::request::Answer;
 use crate::node::input::subscriptions::{Subscriptions, check_types, subscribe};
 use crate::node::output::messages::Identity;
 use crate::node::output::publishers::Outputs;
+use crate::node::output::recording::{self, Recording, Topics};
 use crate::node::output::view::{self, View};
 use crate::node::parameters::qos::{Durability, Qos, Role};
 use crate::node::parameters::server::profile;
@@ -87,6 +89,7 @@ pub struct Loading {
 pub struct Loaded {
     facts: Facts,
     viewer: Option<Arc<Viewer>>,
+    black_box: Option<Arc<BlackBox>>,
 }
 
 /// What the inference thread needs besides the pipeline.
@@ -94,6 +97,7 @@ struct Begin {
     shared: Shared,
     outputs: Outputs,
     view: Option<View>,
+    recording: Option<Recording>,
 }
 
 /// A configured node.
@@ -104,6 +108,8 @@ pub struct Engine {
     pub facts: Facts,
     /// The live view, where there is one.
     pub viewer: Option<Arc<Viewer>>,
+    /// The black box, where there is one.
+    pub black_box: Option<Arc<BlackBox>>,
     /// The cameras.
     pub lines: Vec<Line>,
     outputs: Outputs,
@@ -168,8 +174,8 @@ fn infer(settings: &Settings, loaded: &SyncSender<anyhow::Result<Loaded>>, begin
     // Nobody listens any more, and nobody begins, when the node is ending already.
     let heard = loaded.send(result).is_ok();
     let Some(pipeline) = pipeline.filter(|_| heard) else { return };
-    if let Ok(Begin { shared, outputs, view }) = begin.recv() {
-        worker::run(&shared, &mut PipelineJudge(pipeline), &mut Publishing { outputs, view });
+    if let Ok(Begin { shared, outputs, view, recording }) = begin.recv() {
+        worker::run(&shared, &mut PipelineJudge(pipeline), &mut Publishing { outputs, view, recording });
     }
 }
 
@@ -195,7 +201,9 @@ fn prepare(settings: &Settings) -> anyhow::Result<(Loaded, Pipeline)> {
     for note in &facts.notes {
         tracing::info!("monitor: {note}");
     }
-    Ok((Loaded { facts, viewer }, pipeline))
+    let black_box = recording::start(settings, short_id(&facts.model_sha256), &facts.monitor_id)
+        .context("nothing can be recorded; set record to off, or record_path to another folder")?;
+    Ok((Loaded { facts, viewer, black_box }, pipeline))
 }
 
 fn load(settings: &Settings) -> anyhow::Result<Pipeline> {
@@ -222,7 +230,7 @@ impl Engine {
     pub fn new(
         node: &mut r2r::Node,
         loading: Loading,
-        Loaded { facts, viewer }: Loaded,
+        Loaded { facts, viewer, black_box }: Loaded,
         settings: &Arc<Mutex<Settings>>,
         names: &Names,
     ) -> anyhow::Result<Self> {
@@ -237,15 +245,19 @@ impl Engine {
             };
             profile(configured.qos(&names.resolve(topic), Role::Publisher, default))
         };
-        let outputs = Outputs::new(node, &cameras, qos, identity)?;
+        let outputs = Outputs::new(node, &cameras, qos, identity.clone())?;
         let shared = Shared::new(Arc::clone(settings), &cameras);
         let view = viewer.clone().map(|viewer| View::new(viewer, shared.clone(), facts.classes.clone().into()));
         let camera = |name| configured.camera(name).with_qos_overrides(configured, |topic| names.resolve(topic));
         let line = |(index, name)| Line::new(&shared, index, camera(name));
-        let lines = cameras.iter().enumerate().map(line).collect();
-        let begin = Begin { shared: shared.clone(), outputs: outputs.clone(), view };
+        let lines: Vec<Line> = cameras.iter().enumerate().map(line).collect();
+        let recording = black_box.clone().map(|black_box| {
+            let topics = lines.iter().map(|line| topics(&line.settings, names)).collect();
+            Recording::new(black_box, identity, topics)
+        });
+        let begin = Begin { shared: shared.clone(), outputs: outputs.clone(), view, recording };
         loading.begin.send(begin).map_err(|_| anyhow::anyhow!("the inference thread ended before it began"))?;
-        Ok(Self { shared, facts, viewer, lines, outputs, inference: loading.thread })
+        Ok(Self { shared, facts, viewer, black_box, lines, outputs, inference: loading.thread })
     }
 
     /// Subscribes to the cameras.
@@ -315,6 +327,7 @@ impl Engine {
             true
         };
         end_viewer(self.viewer);
+        end_black_box(self.black_box);
         log_counts(&self.shared, &self.lines);
         if ended {
             self.outputs.destroy(node);
@@ -328,6 +341,24 @@ fn end_viewer(viewer: Option<Arc<Viewer>>) {
         && !viewer.finish(LAST_FRAMES)
     {
         tracing::warn!("the viewer did not take everything in time");
+    }
+}
+
+/// Completes the event in work, for a bounded time.
+fn end_black_box(black_box: Option<Arc<BlackBox>>) {
+    if let Some(black_box) = black_box.and_then(Arc::into_inner)
+        && let Counts { error: Some(NewestError { text, .. }), .. } = black_box.finish()
+    {
+        tracing::warn!("black box: {text}");
+    }
+}
+
+fn topics(camera: &CameraSettings, names: &Names) -> Topics {
+    let full = |topic: &str| Arc::from(names.resolve(topic));
+    Topics {
+        images: full(&camera.image_topic),
+        regions: camera.regions_topic.as_deref().map(full),
+        outputs: ["classification", "ood", "stream_state"].map(|output| full(&camera.name.topic(output))),
     }
 }
 
@@ -368,14 +399,21 @@ impl Judge for PipelineJudge {
 struct Publishing {
     outputs: Outputs,
     view: Option<View>,
+    recording: Option<Recording>,
 }
 
 impl Sink for Publishing {
     fn publish(&mut self, camera: usize, answer: &Answer) {
-        self.outputs.publish(camera, answer);
+        let published = self.outputs.publish(camera, answer);
+        if let Some(recording) = &mut self.recording {
+            recording.answered(camera, answer, published);
+        }
     }
 
     fn show(&mut self, camera: usize, judged: Judged) {
+        if let Some(recording) = &self.recording {
+            recording.seen(camera, &judged);
+        }
         if let Some(view) = &mut self.view {
             view.show(camera, judged);
         }

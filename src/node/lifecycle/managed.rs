@@ -13,7 +13,7 @@ use super::server::LifecycleServer;
 use crate::node::health::reporter::{Situation, subscriptions};
 use crate::node::input::endpoints::Subscription;
 use crate::node::input::names::Names;
-use crate::node::output::publishers::OUTPUTS;
+use crate::node::output::publishers::{OUTPUTS, RosClock};
 use crate::node::parameters::qos::Role;
 use crate::node::parameters::settings::{Settings, Stage};
 use crate::node::parameters::store::{Rules, check_alarm_level};
@@ -27,6 +27,8 @@ pub struct Managed {
     lifecycle: LifecycleServer,
     enable: Service<SetBool::Service>,
     reset: Service<Trigger::Service>,
+    save_event: Service<Trigger::Service>,
+    clock: RosClock,
     loading: Option<Loading>,
     engine: Option<Engine>,
     failure: Option<String>,
@@ -48,6 +50,8 @@ impl Managed {
             lifecycle: LifecycleServer::new(node)?,
             enable: Service::new(node, "~/enable", QosProfile::services_default())?,
             reset: Service::new(node, "~/reset", QosProfile::services_default())?,
+            save_event: Service::new(node, "~/save_event", QosProfile::services_default())?,
+            clock: RosClock::of(node),
             spawner,
             names,
             settings,
@@ -198,6 +202,20 @@ impl Managed {
                 engine.reset();
                 Trigger::Response { success: true, message: "waiting images dropped, latencies forgotten".to_owned() }
             }
+            None => Trigger::Response { success: false, message: "configure the node first".to_owned() },
+        });
+        let now = &self.clock;
+        self.save_event.poll(|_| match engine.map(|engine| engine.black_box.as_deref()) {
+            Some(Some(black_box)) => {
+                let stamp_nanos = u64::try_from(now.now().as_nanos()).unwrap_or(u64::MAX);
+                let text = "asked for by ~/save_event".to_owned();
+                black_box.trigger(crate::black_box::Trigger { name: "save_event".into(), stamp_nanos, text });
+                Trigger::Response {
+                    success: true,
+                    message: "the seconds before and after are being recorded".to_owned(),
+                }
+            }
+            Some(None) => Trigger::Response { success: false, message: "the parameter record is off".to_owned() },
             None => Trigger::Response { success: false, message: "configure the node first".to_owned() },
         });
     }

@@ -4,4 +4,5 @@
 pub mod detections;
 pub mod messages;
 pub mod publishers;
+pub mod recording;
 pub mod view;

@@ -98,8 +98,8 @@ impl Outputs {
         Ok(Self { cameras, identity: Arc::new(identity), clock: RosClock::of(node) })
     }
 
-    /// Publishes one message on each topic of a camera, the one that decisions wait for first.
-    pub fn publish(&self, camera: usize, answer: &Answer) {
+    /// Publishes one message on each topic of a camera, the one that decisions wait for first. Returns the time that they carry.
+    pub fn publish(&self, camera: usize, answer: &Answer) -> Stamp {
         let outputs = &self.cameras[camera];
         let published = self.clock.stamp();
         let judged = outputs.ood.publish(&messages::ood(answer, published, &self.identity));
@@ -114,6 +114,7 @@ impl Outputs {
         if let Err(error) = judged.and(classified) {
             tracing::error!("cannot publish the answer to the image of {:?}: {error}", answer.header.stamp);
         }
+        published
     }
 
     /// Takes the topics back. Other copies publish nothing from then on.

@@ -1,0 +1,230 @@
+//! Hands images and answers to the black box, and tells it when something happened.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use r2r::WrappedTypesupport;
+
+use super::messages::{self, Identity};
+use crate::black_box::{
+    BlackBox, BlackBoxError, CompressedPicture, Item, Message, Payload, RawPicture, Settings as BoxSettings, Trigger,
+};
+use crate::dataset::cdr::{self, CdrError};
+use crate::monitor::Verdict;
+use crate::node::inference::evidence::Judged;
+use crate::node::input::request::{Answer, Entry, Header, NamedRegion, Picture};
+use crate::node::input::stamp::Stamp;
+use crate::node::parameters::settings::Settings;
+use crate::pipeline::Outcome;
+use crate::stream::ChangeState;
+
+const MIB: u64 = 1 << 20;
+
+/// Memory of the answer for one region, about: its detectors, explanations and texts.
+const BYTES_PER_ENTRY: usize = 8 << 10;
+
+/// Starts the black box that the parameters ask for; `None` when it is off.
+///
+/// # Errors
+/// [`BlackBoxError`] when its folder cannot be used.
+pub fn start(settings: &Settings, model_id: &str, monitor_id: &str) -> Result<Option<Arc<BlackBox>>, BlackBoxError> {
+    if settings.text("record") == "off" {
+        return Ok(None);
+    }
+    let secs = |name| Duration::from_secs_f64(settings.double(name));
+    let mib = |name| u64::try_from(settings.integer(name)).unwrap_or(0).saturating_mul(MIB);
+    let black_box = BlackBox::start(BoxSettings {
+        before: secs("record_before_secs"),
+        after: secs("record_after_secs"),
+        most_events_per_hour: u32::try_from(settings.integer("record_max_per_hour")).unwrap_or(1),
+        disk_quota_bytes: mib("record_quota_mib"),
+        least_free_bytes: mib("record_free_mib"),
+        ring_bytes: usize::try_from(mib("record_memory_mib")).unwrap_or(usize::MAX),
+        model_id: model_id.to_owned(),
+        monitor_id: monitor_id.to_owned(),
+        ..BoxSettings::new(settings.text("record_path"))
+    })?;
+    Ok(Some(Arc::new(black_box)))
+}
+
+/// Full names of the topics of a camera.
+#[derive(Debug, Clone)]
+pub struct Topics {
+    /// Its images.
+    pub images: Arc<str>,
+    /// Its regions; where it has none, the whole image is judged and none are recorded.
+    pub regions: Option<Arc<str>>,
+    /// `classification`, `ood` and `stream_state` of the node.
+    pub outputs: [Arc<str>; 3],
+}
+
+/// The black box as the inference thread sees it.
+pub struct Recording {
+    black_box: Arc<BlackBox>,
+    identity: Arc<Identity>,
+    cameras: Vec<Camera>,
+}
+
+struct Camera {
+    topics: Topics,
+    /// Objects that alarmed in the image before; the empty name stands for regions without one.
+    alarmed: BTreeSet<String>,
+}
+
+impl Recording {
+    /// For cameras with these topics.
+    #[must_use]
+    pub fn new(black_box: Arc<BlackBox>, identity: Identity, topics: Vec<Topics>) -> Self {
+        let cameras = topics.into_iter().map(|topics| Camera { topics, alarmed: BTreeSet::new() }).collect();
+        Self { black_box, identity: Arc::new(identity), cameras }
+    }
+
+    /// Keeps the answer to an image, published at that time, and tells the box of alarms that are new.
+    pub fn answered(&mut self, camera: usize, answer: &Answer, published: Stamp) {
+        let Camera { topics, alarmed } = &mut self.cameras[camera];
+        let shared = Arc::new(answer.clone());
+        for (said, topic) in [Said::Classification, Said::Ood, Said::StreamState].into_iter().zip(&topics.outputs) {
+            let payload = SaidOf { said, answer: Arc::clone(&shared), published, identity: Arc::clone(&self.identity) };
+            self.black_box.push(Item::new(Arc::clone(topic), nanos(published), payload));
+        }
+        let alarms: BTreeSet<String> = alarms(answer).map(|entry| entry.region.id.clone()).collect();
+        let new: Vec<&str> = alarms.difference(alarmed).map(String::as_str).collect();
+        let trigger = |name: &str, text: String| Trigger { name: name.into(), stamp_nanos: nanos(published), text };
+        if !new.is_empty() {
+            let text = format!("OUT_OF_DISTRIBUTION on {}: {}", topics.images, new.join(", "));
+            self.black_box.trigger(trigger("alarm", text));
+        }
+        if answer.observed.has_changed && answer.observed.change.state == ChangeState::Changed {
+            self.black_box.trigger(trigger("camera_changed", format!("{} is CHANGED", topics.images)));
+        }
+        *alarmed = alarms;
+    }
+
+    /// Keeps an image as it came, and its regions.
+    pub fn seen(&self, camera: usize, judged: &Judged) {
+        let Topics { images, regions, .. } = &self.cameras[camera].topics;
+        let received = nanos(judged.answer.received);
+        if let Some(evidence) = &judged.evidence {
+            self.black_box.push(image(Arc::clone(images), received, &judged.answer.header, &evidence.picture));
+        }
+        if let Some(topic) = regions {
+            let message = region_array(&judged.answer);
+            let bytes = size_of::<cdr::Region>() * message.regions.len();
+            self.black_box.push(Item::new(Arc::clone(topic), received, Message { message, bytes }));
+        }
+    }
+}
+
+/// The regions that alarm: by all views of their object where those have a verdict, by themselves otherwise.
+fn alarms(answer: &Answer) -> impl Iterator<Item = &Entry> {
+    answer.entries.iter().enumerate().filter_map(|(index, entry)| {
+        let object = answer.observed.objects.get(index).and_then(|object| object.p_value.as_ref().ok());
+        let verdict = match (object, &entry.outcome) {
+            (Some(p_value), _) => answer.levels.verdict(*p_value),
+            (None, Ok(Outcome { verdict, .. })) => *verdict,
+            (None, Err(_)) => Verdict::Unknown,
+        };
+        (verdict == Verdict::OutOfDistribution).then_some(entry)
+    })
+}
+
+/// Times before the epoch count as the epoch.
+fn nanos(stamp: Stamp) -> u64 {
+    u64::try_from(stamp.nanos()).unwrap_or(0)
+}
+
+fn header(Header { stamp: Stamp { sec, nanosec }, frame_id }: &Header) -> cdr::Header {
+    cdr::Header { stamp: cdr::Time { sec: *sec, nanosec: *nanosec }, frame_id: frame_id.clone() }
+}
+
+fn image(topic: Arc<str>, received: u64, of: &Header, picture: &Picture) -> Item {
+    match picture.clone() {
+        Picture::Compressed { format, data } => {
+            Item::new(topic, received, CompressedPicture { header: header(of), format, data: data.shared() })
+        }
+        Picture::Raw { encoding, width, height, step, is_bigendian, data } => Item::new(
+            topic,
+            received,
+            RawPicture { header: header(of), encoding, width, height, step, is_bigendian, data: data.shared() },
+        ),
+    }
+}
+
+fn region_array(answer: &Answer) -> cdr::RegionArray {
+    let regions = answer.entries.iter().map(|entry| {
+        let NamedRegion { id, region, do_rectify } = &entry.region;
+        let roi = cdr::RegionOfInterest {
+            x_offset: region.x,
+            y_offset: region.y,
+            height: region.height,
+            width: region.width,
+            do_rectify: *do_rectify,
+        };
+        cdr::Region { id: id.clone(), roi }
+    });
+    cdr::RegionArray { header: header(&answer.header), regions: regions.collect() }
+}
+
+/// What the node says of an image.
+#[derive(Debug, Clone, Copy)]
+enum Said {
+    Classification,
+    Ood,
+    StreamState,
+}
+
+/// One of the messages of an answer, made when it is written.
+struct SaidOf {
+    said: Said,
+    answer: Arc<Answer>,
+    published: Stamp,
+    identity: Arc<Identity>,
+}
+
+impl Payload for SaidOf {
+    fn type_name(&self) -> &'static str {
+        match self.said {
+            Said::Classification => "activation_monitor/msg/ClassificationArray",
+            Said::Ood => "activation_monitor/msg/OodConfidenceArray",
+            Said::StreamState => "activation_monitor/msg/StreamState",
+        }
+    }
+
+    /// The answer is shared by all three messages and counted once.
+    fn bytes(&self) -> usize {
+        match self.said {
+            Said::Ood => size_of::<Answer>() + self.answer.entries.len() * BYTES_PER_ENTRY,
+            Said::Classification | Said::StreamState => size_of::<Self>(),
+        }
+    }
+
+    fn cdr(&self) -> Result<Vec<u8>, CdrError> {
+        let Self { answer, published, identity, .. } = self;
+        match self.said {
+            Said::Classification => messages::classification(answer, *published, identity).to_serialized_bytes(),
+            Said::Ood => messages::ood(answer, *published, identity).to_serialized_bytes(),
+            Said::StreamState => messages::stream_state(answer).to_serialized_bytes(),
+        }
+        .map_err(|error| CdrError::Ros { expected: self.type_name(), reason: error.to_string() })
+    }
+}
+
+/// Diagnostics as they were published.
+pub struct Diagnostics(pub r2r::diagnostic_msgs::msg::DiagnosticArray);
+
+impl Payload for Diagnostics {
+    fn type_name(&self) -> &'static str {
+        "diagnostic_msgs/msg/DiagnosticArray"
+    }
+
+    fn bytes(&self) -> usize {
+        let pairs = self.0.status.iter().flat_map(|status| &status.values);
+        pairs.map(|pair| pair.key.len() + pair.value.len() + size_of_val(pair)).sum()
+    }
+
+    fn cdr(&self) -> Result<Vec<u8>, CdrError> {
+        let bytes = self.0.to_serialized_bytes();
+        bytes.map_err(|error| CdrError::Ros { expected: self.type_name(), reason: error.to_string() })
+    }
+}
