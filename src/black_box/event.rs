@@ -20,8 +20,10 @@ use crate::utc::Utc;
 const FORMAT_VERSION: u32 = 1;
 /// Triggers beside the first one that are noted with their text.
 const MOST_NOTED: usize = 100;
-/// What was written is on the disk after that time.
-pub(super) const FLUSH: Duration = Duration::from_secs(1);
+/// What was written is on the disk after that time,
+const FLUSH: Duration = Duration::from_secs(1);
+/// or after so many bytes: by so much an event may exceed its bounds.
+const FLUSH_BYTES: usize = 16 << 20;
 
 /// An event that is being recorded.
 pub(super) struct Event {
@@ -32,6 +34,8 @@ pub(super) struct Event {
     /// Whether the note has changed since it was written.
     noted: bool,
     flushed: Instant,
+    /// Bytes of messages since then.
+    unflushed: usize,
     /// Whether messages are on the disk already.
     has_past: bool,
 }
@@ -120,7 +124,7 @@ impl Event {
         let recording = bag.partial().join(format!("{name}_0.mcap"));
         let file = File::open(&recording).map_err(io_error(&recording))?;
         let (note, flushed) = (Note::new(trigger, settings), Instant::now());
-        let mut event = Self { bag, file, note, noted: true, flushed, has_past: false };
+        let mut event = Self { bag, file, note, noted: true, flushed, unflushed: 0, has_past: false };
         event.flush()?;
         Ok(event)
     }
@@ -137,6 +141,7 @@ impl Event {
             error @ (BagError::Type { .. } | BagError::UnknownType(_)) => WriteError::Message(error),
             error => WriteError::Bag(error),
         })?;
+        self.unflushed += data.len();
         self.note.messages += 1;
         self.note.first_nanos.get_or_insert(log_nanos);
         self.note.last_nanos = Some(log_nanos);
@@ -153,15 +158,16 @@ impl Event {
         }
     }
 
-    /// Whether [`flush`](Self::flush) is due: every second, and as soon as the seconds before the trigger are written, which
-    /// is when there is nothing to write for the first time.
+    /// Whether [`flush`](Self::flush) is due: every second, after many bytes, and as soon as the seconds before the trigger
+    /// are written, which is when there is nothing to write for the first time.
     pub(super) fn is_due(&self, idle: bool) -> bool {
-        self.flushed.elapsed() >= FLUSH || (idle && !self.has_past && self.note.messages > 0)
+        let has_new_past = idle && !self.has_past && self.note.messages > 0;
+        has_new_past || self.unflushed >= FLUSH_BYTES || self.flushed.elapsed() >= FLUSH
     }
 
     /// Brings what was written to the disk.
     pub(super) fn flush(&mut self) -> Result<(), WriteError> {
-        self.flushed = Instant::now();
+        (self.flushed, self.unflushed) = (Instant::now(), 0);
         if !self.bag.partial().exists() {
             return Err(WriteError::Vanished(self.bag.partial().to_path_buf()));
         }
@@ -171,15 +177,16 @@ impl Event {
         if std::mem::take(&mut self.noted) { self.write_note() } else { Ok(()) }
     }
 
-    /// Completes the event.
-    pub(super) fn finish(mut self, end: &'static str, dropped: &MessageCounts) -> Result<(), WriteError> {
+    /// Completes the event; where it lies now.
+    pub(super) fn finish(mut self, end: &'static str, dropped: &MessageCounts) -> Result<PathBuf, WriteError> {
         self.note.ended = Some(end);
         self.note.dropped = Some(Dropped::from(dropped));
         self.noted = true;
         self.flush()?;
-        let path = self.bag.partial().to_path_buf();
+        let path = self.bag.folder().to_path_buf();
         self.bag.finish().map_err(WriteError::Bag)?;
-        self.file.sync_all().map_err(io_error(&path))
+        self.file.sync_all().map_err(io_error(&path))?;
+        Ok(path)
     }
 
     /// Where it lies until it is complete.

@@ -152,7 +152,13 @@ impl Recorder {
         self.counted = counts;
         let partial = event.partial().to_path_buf();
         match event.finish(end, &dropped) {
-            Ok(()) => self.shared.count(|events| events.written += 1),
+            Ok(path) => {
+                self.shared.count(|events| events.written += 1);
+                // Nothing is refused any more: the event is there, and its size will be looked at before the next one.
+                if let Err(Stop::Failed(text)) = self.make_room(Some(&path)) {
+                    self.shared.remember(text);
+                }
+            }
             Err(error) => {
                 // What is there may be kept; when even that fails, the first error tells more.
                 let _ = folder::mark_cut_off(&partial);
@@ -172,27 +178,35 @@ impl Recorder {
         self.shared.give_up();
     }
 
-    /// Makes room within the quota, sparing the event at `partial`, and looks at the file system.
-    fn check_space(&self, partial: Option<&Path>) -> Result<(), Stop> {
-        let Settings { disk_quota_bytes: quota, least_free_bytes: least, .. } = self.settings;
-        let failed = |error: io::Error| Stop::Failed(format!("{}: {error}", self.folder.path().display()));
-        let room = self.folder.make_room(quota, partial).map_err(failed)?;
-        self.shared.count(|events| events.deleted += room.deleted);
-        if let Some(text) = room.refused {
-            self.shared.remember(text);
-        }
-        let folder = self.folder.path().display();
-        if room.bytes > quota {
-            let text =
-                format!("{folder}: the newest event is larger than the quota of {quota} bytes for all: raise it");
-            return Err(Stop::Space(text));
-        }
-        let free = self.folder.free_bytes().map_err(failed)?;
+    /// Makes room within the quota, sparing the event at `newest`, and looks at the file system.
+    fn check_space(&self, newest: Option<&Path>) -> Result<(), Stop> {
+        self.make_room(newest)?;
+        let (folder, least) = (self.folder.path().display(), self.settings.least_free_bytes);
+        let free = self.folder.free_bytes().map_err(|error| self.failed(&error))?;
         if free < least {
             let text = format!("{folder}: {free} bytes are free, {least} must stay free: make room or lower the bound");
             return Err(Stop::Space(text));
         }
         Ok(())
+    }
+
+    fn make_room(&self, newest: Option<&Path>) -> Result<(), Stop> {
+        let quota = self.settings.disk_quota_bytes;
+        let room = self.folder.make_room(quota, newest).map_err(|error| self.failed(&error))?;
+        self.shared.count(|events| events.deleted += room.deleted);
+        if let Some(text) = room.refused {
+            self.shared.remember(text);
+        }
+        if room.bytes > quota {
+            let folder = self.folder.path().display();
+            let text = format!("{folder}: one event is larger than the quota of {quota} bytes for all: raise it");
+            return Err(Stop::Space(text));
+        }
+        Ok(())
+    }
+
+    fn failed(&self, error: &io::Error) -> Stop {
+        Stop::Failed(format!("{}: {error}", self.folder.path().display()))
     }
 
     fn say(&self, stop: Stop) {

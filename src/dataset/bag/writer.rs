@@ -114,6 +114,12 @@ impl BagWriter {
         Ok(())
     }
 
+    /// Where the recording lies when it is finished.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Where the recording lies until it is finished: `FOLDER.partial`.
     #[must_use]
     pub fn partial(&self) -> &Path {
