@@ -125,7 +125,7 @@ fn heading(path: &Path, kind: FileKind) -> anyhow::Result<String> {
 fn write_over_time(text: &mut String, over_time: &OverTimeSummary) -> std::fmt::Result {
     match &over_time.objects {
         Some(ObjectSummary { tracks, views }) => {
-            writeln!(text, "objects     {tracks} calibration tracks of {views} views")?
+            writeln!(text, "objects     {tracks} calibration tracks of {views} views")?;
         }
         None => writeln!(text, "objects     no verdicts, see the notes")?,
     }

@@ -7,7 +7,7 @@ struct Definition {
     uses: &'static [&'static str],
 }
 
-const DEFINITIONS: [Definition; 19] = [
+const DEFINITIONS: [Definition; 22] = [
     Definition { name: "builtin_interfaces/Time", text: "int32 sec\nuint32 nanosec\n", uses: &[] },
     Definition {
         name: "std_msgs/Header",
