@@ -48,6 +48,10 @@ class Demo(unittest.TestCase):
         self.assertLessEqual(summary["false_alarm_rate"], 0.03)
         self.assertLess(summary["latency_ms_p50"], 100.0)
         self.assertEqual(summary["unknown"], 0)
+        self.assertGreaterEqual(summary["object_accuracy"], 0.95)
+        self.assertGreaterEqual(summary["object_ood_caught"], 0.60)
+        self.assertLessEqual(summary["object_false_alarm_rate"], 0.05)
+        self.assertGreaterEqual(summary["camera_changes"], 1)
         self.assertEqual(len([line for line in printed.splitlines() if " s  sign_" in line]), summary["signs"])
 
     @unittest.skipUnless(KITTI.exists(), f"{KITTI} is not there")
