@@ -55,6 +55,26 @@ def at(secs):
     return divmod(round(secs * 1_000_000_000), 1_000_000_000)
 
 
+def scene(width=150):
+    """A stop sign before a grey wall."""
+    picture = numpy.full((100, width, 3), 90, numpy.uint8)
+    picture[20:84, 30:94] = stop_sign()
+    return picture
+
+
+def strange_scene(width=150):
+    """The same behind coarse stripes of strong colours: like no sign."""
+    picture = scene(width)
+    picture[:, ::8] = (255, 0, 255)
+    picture[::8, :] = (0, 255, 0)
+    return picture
+
+
+def sign(name="sign"):
+    """The region of the sign in the scenes."""
+    return region(name, 37, 27, 50, 50)
+
+
 def raw_image(pixels, encoding="rgb8", padding=0):
     """sensor_msgs/Image of RGB pixels in an encoding, each row followed by padding bytes."""
     channels = {"rgb8": [0, 1, 2], "bgr8": [2, 1, 0], "rgba8": [0, 1, 2, 0], "bgra8": [2, 1, 0, 0], "mono8": [0]}
@@ -208,6 +228,19 @@ class Client:
 
         self.spin_until(accounted, what="received = judged + dropped")
 
+    def call(self, service_type, name, request=None, timeout_secs=START_SECS):
+        """The answer of a service of the node."""
+        client = self.node.create_client(service_type, f"/monitor/{name}")
+        try:
+            self.spin_until(client.service_is_ready, START_SECS, f"the service {name}")
+            # A service is ready before its answers have a way: that end is matched on its own.
+            self.spin_for(0.3)
+            future = client.call_async(request or service_type.Request())
+            self.spin_until(future.done, timeout_secs, f"the answer of {name}")
+            return future.result()
+        finally:
+            self.node.destroy_client(client)
+
     def set_parameters(self, **values):
         """Sets parameters of the node; fails when one is refused."""
         kinds = {bool: "bool", int: "integer", float: "double", str: "string"}
@@ -218,12 +251,8 @@ class Client:
             return Parameter(name=name, value=ParameterValue(**{"type": kind_number, f"{kind}_value": value}))
 
         request = SetParameters.Request(parameters=[parameter(name, value) for name, value in values.items()])
-        client = self.node.create_client(SetParameters, "/monitor/set_parameters")
-        self.spin_until(client.service_is_ready, what="the parameter service")
-        future = client.call_async(request)
-        self.spin_until(future.done, what="the parameters")
-        self.node.destroy_client(client)
-        refused = [result.reason for result in future.result().results if not result.successful]
+        results = self.call(SetParameters, "set_parameters", request).results
+        refused = [result.reason for result in results if not result.successful]
         if refused:
             raise AssertionError(f"{values} refused: {refused}")
 

@@ -138,10 +138,7 @@ class Camera(WithNode):
         client.wait_for(self.process)
         self.stream(1.0, raw_image(stop_sign()))
         self.says("camera", OK)
-        enable = client.node.create_client(SetBool, "/monitor/enable")
-        self.assertTrue(enable.wait_for_service(timeout_sec=10.0))
-        future = enable.call_async(SetBool.Request(data=False))
-        client.spin_until(future.done, what="the answer of ~/enable")
+        client.call(SetBool, "enable", SetBool.Request(data=False))
         self.stream(4.0, raw_image(stop_sign()))
         self.says("camera", WARN, "every image was dropped", "judging is switched off")
 

@@ -20,15 +20,7 @@ LOAD_SECS = 40.0
 
 class ManagedNode(OwnNode):
     def call(self, service_type, name, request=None, timeout_secs=LOAD_SECS):
-        node = self.client.node
-        client = node.create_client(service_type, f"/monitor/{name}")
-        self.addCleanup(node.destroy_client, client)
-        self.client.spin_until(client.service_is_ready, LOAD_SECS, f"the service {name}")
-        # A service is ready before its answers have a way: that end is matched on its own.
-        self.client.spin_for(0.3)
-        future = client.call_async(request or service_type.Request())
-        self.client.spin_until(future.done, timeout_secs, f"the answer of {name}")
-        return future.result()
+        return self.client.call(service_type, name, request, timeout_secs)
 
     def state(self):
         return self.call(GetState, "get_state").current_state.label

@@ -138,11 +138,7 @@ class RawImages(WithNode):
 
 class Parameters(WithNode):
     def call(self, service, name, request):
-        client = self.client.node.create_client(service, f"/monitor/{name}")
-        self.assertTrue(client.wait_for_service(timeout_sec=10.0))
-        future = client.call_async(request)
-        self.client.spin_until(future.done, what=name)
-        return future.result()
+        return self.client.call(service, name, request)
 
     def set(self, name, **value):
         parameter = Parameter(name=name, value=ParameterValue(**value))

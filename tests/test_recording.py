@@ -9,15 +9,13 @@ import signal
 import tempfile
 import time
 
-import numpy
 from activation_monitor.msg import OodConfidenceArray, RegionArray
 from mcap.reader import NonSeekingReader, make_reader
 from node_case import OwnNode, setUpModule, tearDownModule
-from node_client import at, raw_image
+from node_client import at, raw_image, scene, sign, strange_scene
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
-from test_stream import picture, sign, strange
 
 PERIOD_SECS = 0.1
 
@@ -52,12 +50,7 @@ class Recording(OwnNode):
         return answers
 
     def save_event(self):
-        client = self.client.node.create_client(Trigger, "/monitor/save_event")
-        self.client.spin_until(client.service_is_ready, what="the service")
-        future = client.call_async(Trigger.Request())
-        self.client.spin_until(future.done, what="the answer of the service")
-        self.client.node.destroy_client(client)
-        return future.result()
+        return self.client.call(Trigger, "save_event")
 
     def recorded(self, count=1):
         """The complete events, as folders."""
@@ -80,9 +73,9 @@ class Recording(OwnNode):
 
     def test_an_alarm_is_recorded_with_what_came_before_and_after(self):
         self.begin(record_after_secs=1.5)
-        self.show(6, picture(), [sign()])
-        alarmed = self.show(6, strange(), [sign("strange")])
-        self.show(8, picture(), [sign("later")])
+        self.show(6, scene(), [sign()])
+        alarmed = self.show(6, strange_scene(), [sign("strange")])
+        self.show(8, scene(), [sign("later")])
         (event,) = self.recorded()
         self.assertIn("alarm", event.name)
         self.assertTrue((event / "metadata.yaml").is_file())
@@ -105,9 +98,9 @@ class Recording(OwnNode):
 
     def test_what_was_recorded_gives_the_same_verdicts_again(self):
         self.begin()
-        self.show(6, picture(), [sign()])
+        self.show(6, scene(), [sign()])
         self.assertTrue(self.save_event().success)
-        self.show(8, strange(), [sign("strange")])
+        self.show(8, strange_scene(), [sign("strange")])
         messages = self.messages(self.recorded()[0])
         said = [deserialize_message(data, OodConfidenceArray) for data in messages["/monitor/ood"]]
         said = {(message.header.stamp.sec, message.header.stamp.nanosec): message for message in said}
@@ -130,7 +123,7 @@ class Recording(OwnNode):
 
     def test_events_can_be_asked_for(self):
         self.begin()
-        self.show(3, picture(), [sign()])
+        self.show(3, scene(), [sign()])
         answer = self.save_event()
         self.assertTrue(answer.success, answer.message)
         (event,) = self.recorded()
@@ -148,19 +141,19 @@ class Recording(OwnNode):
 
     def test_a_folder_that_vanishes_is_made_again_and_judging_goes_on(self):
         self.begin()
-        self.show(2, picture(), [sign()])
+        self.show(2, scene(), [sign()])
         for entry in self.events.iterdir():
             entry.unlink()
         self.events.rmdir()
         self.assertTrue(self.save_event().success)
-        self.show(8, picture(), [sign()])
+        self.show(8, scene(), [sign()])
         self.recorded()
 
     def test_a_killed_node_leaves_what_it_had_written(self):
         self.begin(record_after_secs=30.0)
-        self.show(6, picture(), [sign()])
+        self.show(6, scene(), [sign()])
         self.save_event()
-        self.show(30, picture(), [sign()])
+        self.show(30, scene(), [sign()])
         self.process.end(signal.SIGKILL)
         (event,) = self.events.glob("event_*")
         (file,) = event.glob("*.mcap")

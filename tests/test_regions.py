@@ -11,26 +11,15 @@ import signal
 import time
 import unittest
 
-import numpy
 from activation_monitor.msg import OodConfidence
 from node_case import SharedNode, setUpModule, tearDownModule
-from node_client import Client, NodeProcess, at, raw_image, region, stop_sign
+from node_client import Client, NodeProcess, at, raw_image, scene, sign, stop_sign
 
 UNKNOWN = OodConfidence.UNKNOWN
 STOP = "stop"
 # Longer than any pause of a busy machine in between; the tests that need a time-out set a short one.
 LONG_SECS = 20.0
 SHORT_SECS = 0.3
-
-
-def scene():
-    picture = numpy.full((100, 150, 3), 90, numpy.uint8)
-    picture[20:84, 30:94] = stop_sign()
-    return raw_image(picture)
-
-
-def sign(name="sign"):
-    return region(name, 37, 27, 50, 50)
 
 
 class WithRegions(SharedNode):
@@ -73,7 +62,7 @@ class WithRegions(SharedNode):
         self.assertEqual(stamps, sorted(stamps))
 
     def send(self, secs, regions=None):
-        return self.client.send(scene(), at(self.base_secs + secs), regions)
+        return self.client.send(raw_image(scene()), at(self.base_secs + secs), regions)
 
     def send_regions(self, secs, regions, frame_id=None):
         self.client.send_regions(regions, at(self.base_secs + secs), frame_id)
@@ -238,11 +227,11 @@ class Ends(unittest.TestCase):
         self.addCleanup(client.close)
         client.wait_for(process, probe=False)
         for index in range(7):
-            client.send(scene(), at(100.0 + index))
+            client.send(raw_image(scene()), at(100.0 + index))
             client.spin_for(0.05)
-        client.ask(scene(), [sign()], stamp=at(107.0))
+        client.ask(raw_image(scene()), [sign()], stamp=at(107.0))
         for index in range(3):
-            client.send(scene(), at(108.0 + index))
+            client.send(raw_image(scene()), at(108.0 + index))
         client.counted("received", 11)
         self.assertEqual(process.end(signal.SIGTERM), 0, process.log())
         self.assertIn("11 images received, 8 judged, 3 dropped", process.log())

@@ -7,10 +7,9 @@ real images, parameters and topics.
 import math
 import time
 
-import numpy
 from activation_monitor.msg import ObjectConfidence, OodConfidence, StreamState
 from node_case import OwnNode, SharedNode, setUpModule, tearDownModule
-from node_client import Client, NodeProcess, at, raw_image, region, stop_sign
+from node_client import at, raw_image, scene, sign, strange_scene
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from std_srvs.srv import Trigger
 
@@ -18,24 +17,6 @@ LATCHED = QoSProfile(
     depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL, reliability=QoSReliabilityPolicy.RELIABLE
 )
 PERIOD_SECS = 0.1
-
-
-def picture():
-    pixels = numpy.full((100, 250, 3), 90, numpy.uint8)
-    pixels[20:84, 30:94] = stop_sign()
-    return pixels
-
-
-def strange():
-    """Coarse stripes of strong colours: like no sign."""
-    pixels = picture()
-    pixels[:, ::8] = (255, 0, 255)
-    pixels[::8, :] = (0, 255, 0)
-    return pixels
-
-
-def sign(name="sign"):
-    return region(name, 37, 27, 50, 50)
 
 
 class OverTime(SharedNode):
@@ -49,7 +30,7 @@ class OverTime(SharedNode):
             node.create_subscription(StreamState, "/monitor/stream_changes", self.changes.append, LATCHED),
         ]
         self.client.spin_for(0.5)
-        self.reset()
+        self.assertTrue(self.client.call(Trigger, "reset").success)
         self.changes.clear()
         self.client.set_parameters(object_timeout_secs=2.0, mean_time_between_false_alarms=10.0, stream_block_secs=0.5)
         self.base_secs = time.time()
@@ -58,14 +39,6 @@ class OverTime(SharedNode):
     def tearDown(self):
         for subscription in self.subscriptions:
             self.client.node.destroy_subscription(subscription)
-
-    def reset(self):
-        client = self.client.node.create_client(Trigger, "/monitor/reset")
-        self.client.spin_until(client.service_is_ready, what="the service")
-        future = client.call_async(Trigger.Request())
-        self.client.spin_until(future.done, what="the reset")
-        self.assertTrue(future.result().success)
-        self.client.node.destroy_client(client)
 
     def show(self, pixels, regions, secs=None):
         """Shows an image one period after the one before, or at that time, and gives the answer."""
@@ -83,7 +56,7 @@ class OverTime(SharedNode):
         return self.states[-1]
 
     def test_views_of_one_object_add_up(self):
-        answers = self.show_many(5, picture(), [sign()])
+        answers = self.show_many(5, scene(), [sign()])
         objects = [answer.results[0].object for answer in answers]
         self.assertEqual([one.views for one in objects], [1, 2, 3, 4, 5])
         last = objects[-1]
@@ -94,23 +67,23 @@ class OverTime(SharedNode):
         self.assertEqual(last.first_seen, answers[0].header.stamp)
 
     def test_a_strange_object_alarms_and_one_strange_view_does_not(self):
-        answers = self.show_many(4, picture(), [sign()])
-        answers.append(self.show(strange(), [sign()]))
+        answers = self.show_many(4, scene(), [sign()])
+        answers.append(self.show(strange_scene(), [sign()]))
         self.assertEqual(answers[-1].results[0].verdict, OodConfidence.OUT_OF_DISTRIBUTION, "the view")
         self.assertEqual(answers[-1].results[0].object.verdict, ObjectConfidence.IN_DISTRIBUTION, "the object")
-        answer = self.show_many(8, strange(), [sign("other")])[-1]
+        answer = self.show_many(8, strange_scene(), [sign("other")])[-1]
         self.assertEqual(answer.results[0].object.verdict, ObjectConfidence.OUT_OF_DISTRIBUTION)
 
     def test_an_id_after_a_gap_is_another_object(self):
-        self.show_many(3, picture(), [sign()])
-        answer = self.show(picture(), [sign()], secs=5.0)
+        self.show_many(3, scene(), [sign()])
+        answer = self.show(scene(), [sign()], secs=5.0)
         self.assertEqual(answer.results[0].object.views, 1)
         self.client.set_parameters(object_timeout_secs=10.0)
-        answer = self.show(picture(), [sign()], secs=10.0)
+        answer = self.show(scene(), [sign()], secs=10.0)
         self.assertEqual(answer.results[0].object.views, 2, "by the parameter it is the same one")
 
     def test_regions_without_a_name_of_their_own_have_no_object(self):
-        answer = self.show(picture(), [sign(""), sign("twice"), sign("twice")])
+        answer = self.show(scene(), [sign(""), sign("twice"), sign("twice")])
         nameless, first, second = [result.object for result in answer.results]
         for one, words in [(nameless, "no id"), (first, "`twice`"), (second, "`twice`")]:
             self.assertEqual((one.views, one.verdict, one.class_id), (0, ObjectConfidence.UNKNOWN, -1))
@@ -119,7 +92,7 @@ class OverTime(SharedNode):
         self.client.spin_until(lambda: self.client.count("objects_duplicate_ids") >= 2, what="the count")
 
     def test_a_camera_that_shows_strange_things_changes_and_comes_back(self):
-        self.show_many(20, picture(), [sign()])
+        self.show_many(20, scene(), [sign()])
         state = self.state()
         self.assertEqual((state.state, state.alarms), (StreamState.NOMINAL, 0))
         self.assertEqual(state.threshold, 10 * 3600 / 0.5)
@@ -127,7 +100,7 @@ class OverTime(SharedNode):
         self.assertTrue(math.isnan(state.observed_hours_between_alarms))
         begun = self.base_secs + PERIOD_SECS * self.shown
         for _ in range(40):
-            self.show(strange(), [sign()])
+            self.show(strange_scene(), [sign()])
             if self.state().state == StreamState.CHANGED:
                 break
         state = self.state()
@@ -138,13 +111,13 @@ class OverTime(SharedNode):
         self.assertTrue(begun - 2.0 < begin <= begun < end, (begin - begun, end - begun))
         self.client.spin_until(lambda: self.client.value("camera", "stream_state") == "CHANGED", what="diagnostics")
         self.assertIn("not like the training data", self.client.statuses["camera"].message)
-        self.show_many(60, picture(), [sign()])
+        self.show_many(60, scene(), [sign()])
         self.assertEqual((self.state().state, self.state().alarms), (StreamState.NOMINAL, 1))
         self.client.spin_until(lambda: len(self.changes) >= 3, what="nominal, changed, nominal")
         self.assertEqual([change.state for change in self.changes[-2:]], [StreamState.CHANGED, StreamState.NOMINAL])
 
     def test_who_comes_late_gets_the_latest_change(self):
-        self.show(picture(), [sign()])
+        self.show(scene(), [sign()])
         self.state()
         late = []
         subscription = self.client.node.create_subscription(
@@ -155,10 +128,10 @@ class OverTime(SharedNode):
         self.assertEqual(late[-1].state, StreamState.NOMINAL)
 
     def test_stamps_that_jump_begin_anew_and_are_counted(self):
-        self.show_many(7, strange(), [sign()])
+        self.show_many(7, strange_scene(), [sign()])
         self.assertGreater(self.state().evidence, 10.0)
         jumps = self.client.count("stream_jumps")
-        answer = self.show(strange(), [sign()], secs=-3600.0)
+        answer = self.show(strange_scene(), [sign()], secs=-3600.0)
         self.assertEqual(answer.results[0].object.views, 1)
         self.assertEqual(self.state().evidence, 0.0)
         self.client.spin_until(lambda: self.client.count("stream_jumps") > jumps, what="the count")
@@ -170,7 +143,7 @@ class WithoutMonitor(OwnNode):
         states = []
         client.node.create_subscription(StreamState, "/monitor/stream_state", states.append, 10)
         client.wait_for(self.process)
-        _, judged = client.ask(raw_image(picture()))
+        _, judged = client.ask(raw_image(scene()))
         self.assertEqual(judged.results[0].object.verdict, ObjectConfidence.UNKNOWN)
         client.spin_until(lambda: states, what="a state")
         self.assertEqual(states[-1].state, StreamState.UNKNOWN)

@@ -25,26 +25,23 @@ use std::time::Instant;
 
 use activation_monitor::calibration::Conditioning;
 use activation_monitor::evaluation::{Bootstrap, EvaluationReport};
-use activation_monitor::model::{Classifier, DeviceChoice, InputSpec};
-use activation_monitor::scenario::{CLASS_NAMES, TURN_INTO_A_SIGN};
-use activation_monitor::training::{Architecture, DecoyTarget, Decoys, Recipe};
+use activation_monitor::model::{Classifier, DeviceChoice};
+use activation_monitor::scenario::CLASS_NAMES;
+use activation_monitor::training::DecoyTarget;
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
 
 use results::SeedResult;
 use support::features::{fit_monitor, scored};
+use support::held_out::{self, HELD_OUT_CLASSES, INPUT, class_names, of_known_class};
 use support::samples::{Sample, image_set, is_held_out, load_samples};
 use support::train::Plan;
 
-/// The classes that no network sees.
-const HELD_OUT_CLASSES: [usize; 10] = [6, 12, 15, 19, 22, 25, 29, 34, 39, 41];
 /// Share of the tracks of known classes that calibrates.
 const CALIBRATION_SHARE: f64 = 0.15;
 /// Official test images that are frames of training track 14/00023.
 const TEST_IMAGES_SEEN_IN_TRAINING: [&str; 8] =
     ["02291", "04548", "03594", "09575", "00666", "11906", "03546", "09384"];
-const INPUT: InputSpec = InputSpec { width: 40, height: 40, region_margin: 0.1 };
-const DROPOUT: f64 = 0.3;
 
 /// Measure out-of-distribution detection on GTSRB with held-out classes.
 #[derive(Parser, Debug)]
@@ -231,33 +228,11 @@ fn forward_ms(classifier: &Classifier, folder: &Path) -> Result<f64> {
     Ok(times[times.len() / 2])
 }
 
-/// The sample with its class counted among the known ones; `None` for a held-out class.
-fn of_known_class(sample: Sample) -> Option<Sample> {
-    let class = known_classes().position(|known| known == sample.class)?;
-    Some(Sample { class, ..sample })
-}
-
-fn known_classes() -> impl Iterator<Item = usize> {
-    (0..CLASS_NAMES.len()).filter(|class| !HELD_OUT_CLASSES.contains(class))
-}
-
 fn plan(arguments: &Arguments, seed: u64) -> Plan {
-    let classes: Vec<String> = known_classes().map(|class| CLASS_NAMES[class].to_owned()).collect();
-    let turns = known_classes().map(|class| !TURN_INTO_A_SIGN.contains(&class)).collect();
-    let target = match arguments.variant {
-        Variant::Class => DecoyTarget::Class(classes.len()),
-        Variant::Undecided | Variant::None => DecoyTarget::Undecided,
+    let decoys = match arguments.variant {
+        Variant::Class => Some(DecoyTarget::Class(class_names().len())),
+        Variant::Undecided => Some(DecoyTarget::Undecided),
+        Variant::None => None,
     };
-    let decoys = (arguments.variant != Variant::None).then_some(Decoys { target, turns, ..Decoys::default() });
-    Plan {
-        name: "gtsrb_without_ten_classes".into(),
-        classes,
-        decoy_class: arguments.variant == Variant::Class,
-        architecture: Architecture::default(),
-        dropout: DROPOUT,
-        input: INPUT,
-        recipe: Recipe { steps: arguments.steps, seed, decoys, ..Recipe::default() },
-        provenance: format!("examples/benchmark_gtsrb --steps {} --seeds {seed}", arguments.steps),
-        license: "Apache-2.0 (weights)".into(),
-    }
+    held_out::plan("benchmark_gtsrb", arguments.steps, seed, decoys)
 }

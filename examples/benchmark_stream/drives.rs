@@ -79,12 +79,7 @@ fn drive(pipeline: &Pipeline, anomaly: Anomaly, seed: u64) -> Result<Outcome> {
             let output = pipeline.judge_image(image, &regions, &levels, 1);
             let views = signs.iter().zip(&output.results).map(|(sign, result)| {
                 let judgement = result.outcome.as_ref().ok().and_then(|outcome| outcome.judgement.as_ref());
-                let judged = judgement.map(|judgement| Judged {
-                    score: judgement.fused.score,
-                    p_value: judgement.fused.p_value,
-                    class: judgement.predicted_class,
-                });
-                View { id: &sign.id, judged }
+                View { id: &sign.id, judged: judgement.map(Judged::from) }
             });
             let views: Vec<View<'_>> = views.collect();
             let change = stream.observe(Duration::from_secs_f32(secs), &views, over_time, levels.alarm).change;

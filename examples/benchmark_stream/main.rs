@@ -19,13 +19,8 @@ mod simulation;
 
 use std::path::PathBuf;
 
-use activation_monitor::model::InputSpec;
 use anyhow::Result;
 use clap::Parser;
-
-/// The classes that no network sees.
-const HELD_OUT_CLASSES: [usize; 10] = [6, 12, 15, 19, 22, 25, 29, 34, 39, 41];
-const INPUT: InputSpec = InputSpec { width: 40, height: 40, region_margin: 0.1 };
 
 /// Measure verdicts over time.
 #[derive(Parser, Debug)]

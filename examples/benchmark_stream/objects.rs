@@ -9,16 +9,16 @@ use activation_monitor::calibration::{Conditioning, OverTime, group_of};
 use activation_monitor::evaluation::{Interval, Ranking};
 use activation_monitor::model::{Classifier, DeviceChoice};
 use activation_monitor::monitor::Monitor;
-use activation_monitor::scenario::{CLASS_NAMES, TURN_INTO_A_SIGN};
+use activation_monitor::scenario::CLASS_NAMES;
 use activation_monitor::stream::{Judged as View, ObjectTracker, View as ObservedView};
-use activation_monitor::training::{Architecture, Decoys, Recipe};
+use activation_monitor::training::DecoyTarget;
 use anyhow::{Context, Result};
 use rayon::prelude::*;
 
+use super::Arguments;
 use super::support::features::{features, fit_monitor};
+use super::support::held_out::{self, HELD_OUT_CLASSES, INPUT, of_known_class};
 use super::support::samples::{Sample, image_set, is_held_out, load_samples};
-use super::support::train::Plan;
-use super::{Arguments, HELD_OUT_CLASSES, INPUT};
 
 /// Share of the known tracks that calibrates, and that is tested. A test track is no calibration track.
 const SHARE: f64 = 0.16;
@@ -72,7 +72,8 @@ fn judge(arguments: &Arguments, seed: u64, known: &[Sample], unknown: &[Sample])
     println!("seed {seed}: {} training, {} calibration, {} test images", training.len(), calibration.len(), test.len());
     let folder = folder(arguments, seed);
     if !folder.join("model.json").exists() {
-        plan(arguments, seed).run(&image_set(training.iter().copied(), &INPUT)?, &folder)?;
+        let plan = held_out::plan("benchmark_stream", arguments.steps, seed, Some(DecoyTarget::Undecided));
+        plan.run(&image_set(training.iter().copied(), &INPUT)?, &folder)?;
     }
     let classifier = Classifier::load(&folder, &DeviceChoice::Cpu)?;
     let monitor = monitor(&folder, &classifier, &training, &calibration)?;
@@ -103,8 +104,7 @@ fn tracks(classifier: &Classifier, monitor: &Monitor, samples: &[&Sample]) -> Re
     let view = |(sample, features)| {
         let sample: &&Sample = sample;
         let judgement = monitor.judge(features).with_context(|| sample.key.clone())?;
-        let (score, p_value) = (judgement.fused.score, judgement.fused.p_value);
-        Ok((sample.key.clone(), View { score, p_value, class: judgement.predicted_class }))
+        Ok((sample.key.clone(), View::from(&judgement)))
     };
     let views: Vec<(String, View)> = samples.par_iter().zip(&features).map(view).collect::<Result<_>>()?;
     let mut tracks: BTreeMap<String, BTreeMap<String, View>> = BTreeMap::new();
@@ -112,36 +112,6 @@ fn tracks(classifier: &Classifier, monitor: &Monitor, samples: &[&Sample]) -> Re
         tracks.entry(group_of(&key).to_owned()).or_default().insert(key, view);
     }
     Ok(tracks.into_values().map(|track| track.into_values().collect()).collect())
-}
-
-/// The sample with its class counted among the known ones; `None` for a held-out class.
-fn of_known_class(sample: Sample) -> Option<Sample> {
-    let class = known_classes().position(|known| known == sample.class)?;
-    Some(Sample { class, ..sample })
-}
-
-fn known_classes() -> impl Iterator<Item = usize> {
-    (0..CLASS_NAMES.len()).filter(|class| !HELD_OUT_CLASSES.contains(class))
-}
-
-fn plan(arguments: &Arguments, seed: u64) -> Plan {
-    let turns = known_classes().map(|class| !TURN_INTO_A_SIGN.contains(&class)).collect();
-    Plan {
-        name: "gtsrb_without_ten_classes".into(),
-        classes: known_classes().map(|class| CLASS_NAMES[class].to_owned()).collect(),
-        decoy_class: false,
-        architecture: Architecture::default(),
-        dropout: 0.3,
-        input: INPUT,
-        recipe: Recipe {
-            steps: arguments.steps,
-            seed,
-            decoys: Some(Decoys { turns, ..Decoys::default() }),
-            ..Recipe::default()
-        },
-        provenance: format!("examples/benchmark_stream --steps {} --seeds {seed}", arguments.steps),
-        license: "Apache-2.0 (weights)".into(),
-    }
 }
 
 /// Evidence and p-value of an object after every view, as the node would say them.

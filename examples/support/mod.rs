@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub mod features;
+pub mod held_out;
 pub mod markdown;
 pub mod patterns;
 pub mod samples;

@@ -56,6 +56,12 @@ pub struct Trigger {
     pub text: String,
 }
 
+/// A time as [`Item::log_nanos`] and [`Trigger::stamp_nanos`] have it: in nanoseconds, at most the largest number there is.
+#[must_use]
+pub fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// Why there is no black box.
 #[derive(Debug, thiserror::Error)]
 pub enum BlackBoxError {

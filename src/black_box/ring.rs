@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::counts::MessageCounts;
 use super::item::Item;
-use super::{LONGEST, Settings};
+use super::{LONGEST, Settings, nanos};
 
 /// How far items may come out of order. They are held back that long before they are written, so that an event is in order.
 pub(super) const DISORDER_NANOS: u64 = 1_000_000_000;
@@ -329,11 +329,6 @@ impl Ring {
         self.bytes -= held.bytes;
         Some(held)
     }
-}
-
-/// Nanoseconds of a span of at most some hours.
-fn nanos(span: Duration) -> u64 {
-    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

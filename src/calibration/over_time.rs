@@ -27,6 +27,9 @@ pub struct Fold<'a> {
 type Track = BTreeMap<usize, (f32, f32)>;
 
 impl OverTime {
+    /// No verdicts over several images.
+    pub const NONE: Self = Self { objects: None, bets: None };
+
     /// Calibrates on the same images as the fused score. Their p-values compare each fold with all others, so no image is compared with
     /// its own track.
     #[must_use]
@@ -35,7 +38,7 @@ impl OverTime {
         for (index, fold) in folds.iter().enumerate() {
             let others = folds.iter().enumerate().filter(|(other, _)| *other != index);
             let others: Vec<Sample<'_>> = others.flat_map(|(_, fold)| fold.samples.iter().copied()).collect();
-            let Some(calibrator) = ConditionalCalibrator::fit(&others, conditioning) else { return Self::default() };
+            let Some(calibrator) = ConditionalCalibrator::fit(&others, conditioning) else { return Self::NONE };
             for (&row, sample) in fold.rows.iter().zip(&fold.samples) {
                 let p_value = calibrator.of(sample.class).p_value(sample.score);
                 tracks.entry(sample.track).or_default().insert(row, (sample.score, p_value));

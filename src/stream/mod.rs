@@ -11,12 +11,13 @@ mod share;
 
 pub use change::{Change, ChangeDetector, ChangeState, LONGEST_PAUSE};
 pub use object::{MOST_OBJECTS, ObjectCounts, ObjectTracker, ObjectView};
-pub use settings::{StreamSettings, StreamSettingsError};
+pub use settings::StreamSettings;
 pub use share::{AlarmShare, SHARE_WINDOW};
 
 use std::time::Duration;
 
 use crate::calibration::OverTime;
+use crate::monitor::{DetectorResult, Judgement};
 
 /// One judged region of an image.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -27,6 +28,13 @@ pub struct Judged {
     pub p_value: f32,
     /// Predicted class.
     pub class: usize,
+}
+
+impl From<&Judgement> for Judged {
+    fn from(judgement: &Judgement) -> Self {
+        let DetectorResult { score, p_value, .. } = judgement.fused;
+        Self { score, p_value, class: judgement.predicted_class }
+    }
 }
 
 /// One region of an image.

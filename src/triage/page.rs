@@ -1,10 +1,10 @@
 //! The groups as one self-contained HTML page, in the style of the page of an evaluation.
 
 use image::ImageError;
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 
 use super::{Cause, Group, Object, Place};
-use crate::evaluation::report_page::{STYLE, data_uri, p_value};
+use crate::evaluation::report_page::{data_uri, document, notes, p_value, tile};
 use crate::utc::Utc;
 
 const OWN_STYLE: &str = include_str!("style.css");
@@ -35,23 +35,12 @@ impl TriagePage<'_> {
         let shown = self.groups.iter().take(MOST_GROUPS).enumerate();
         let rows = shown.map(|(index, group)| row(index + 1, group)).collect::<Result<Vec<Markup>, ImageError>>()?;
         let title = "What the network did not know";
-        let page = html! {
-            (DOCTYPE)
-            html lang="en" {
-                head {
-                    meta charset="utf-8";
-                    meta name="viewport" content="width=device-width, initial-scale=1";
-                    title { (title) }
-                    style { (PreEscaped(STYLE)) (PreEscaped(OWN_STYLE)) }
-                }
-                body {
-                    header { h1 { (title) } (self.tiles()) (self.notes()) }
-                    section id="groups" { h2 { "What to label next" } (self.table(&rows)) }
-                    section id="terms" { h2 { "Terms" } (terms()) }
-                }
-            }
+        let body = html! {
+            header { h1 { (title) } (self.tiles()) (notes(self.notes)) }
+            section id="groups" { h2 { "What to label next" } (self.table(&rows)) }
+            section id="terms" { h2 { "Terms" } (terms()) }
         };
-        Ok(page.into_string())
+        Ok(document(title, OWN_STYLE, &body))
     }
 
     fn tiles(&self) -> Markup {
@@ -65,10 +54,6 @@ impl TriagePage<'_> {
                 (tile("events", self.events, "read"))
             }
         }
-    }
-
-    fn notes(&self) -> Markup {
-        html! { @if !self.notes.is_empty() { div.notes { @for note in self.notes { p { (note) } } } } }
     }
 
     fn table(&self, rows: &[Markup]) -> Markup {
@@ -94,10 +79,6 @@ impl TriagePage<'_> {
             }
         }
     }
-}
-
-fn tile(label: &str, value: usize, detail: &str) -> Markup {
-    html! { div.tile { span.label { (label) } span.value { (value) } span.detail { (detail) } } }
 }
 
 /// Two rows of the table: figures, and crops below them.

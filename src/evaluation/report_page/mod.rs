@@ -5,23 +5,22 @@ mod chart;
 mod charts;
 mod gallery;
 mod palette;
+mod parts;
 mod sections;
 mod tables;
 
 use std::collections::BTreeMap;
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 
 pub use chart::ChartError;
 pub use gallery::{Exhibit, Finding, Gallery};
 pub(crate) use gallery::{data_uri, p_value};
+pub(crate) use parts::{document, notes, tile};
 
 use self::sections::Section;
 use super::table::percent;
 use super::{AlarmIntervals, AlarmRates, EvaluationReport, FUSED, Interval, ScoredSet};
-
-/// Style that the pages of this program share.
-pub(crate) const STYLE: &str = include_str!("style.css");
 
 /// Everything that is on the page.
 #[derive(Debug, Clone)]
@@ -63,24 +62,11 @@ impl ReportPage<'_> {
     pub fn html(&self) -> Result<String, PageError> {
         let sections = self.sections()?;
         let title = format!("Evaluation of {}", self.model);
-        let page = html! {
-            (DOCTYPE)
-            html lang="en" {
-                head {
-                    meta charset="utf-8";
-                    meta name="viewport" content="width=device-width, initial-scale=1";
-                    title { (title) }
-                    style { (PreEscaped(STYLE)) }
-                }
-                body {
-                    (self.header(&title, &sections))
-                    @for section in &sections {
-                        section id=(section.id) { h2 { (section.title) } (section.content) }
-                    }
-                }
-            }
+        let body = html! {
+            (self.header(&title, &sections))
+            @for section in &sections { section id=(section.id) { h2 { (section.title) } (section.content) } }
         };
-        Ok(page.into_string())
+        Ok(document(&title, "", &body))
     }
 
     fn header(&self, title: &str, sections: &[Section]) -> Markup {
@@ -90,9 +76,7 @@ impl ReportPage<'_> {
                 nav { @for section in sections { a href={ "#" (section.id) } { (section.title) } } }
                 (self.tiles())
                 dl.facts { @for (name, value) in &self.facts { dt { (name) } dd { (value) } } }
-                @if !self.notes.is_empty() {
-                    div.notes { @for note in self.notes { p { (note) } } }
-                }
+                (notes(self.notes))
                 pre { code { (self.command) } }
             }
         }
@@ -104,13 +88,13 @@ impl ReportPage<'_> {
         let fused = known.detectors.get(FUSED);
         html! {
             div.tiles {
-                (tile("accuracy", known.accuracy, None, &format!("{} images of {} tracks", known.images, known.tracks)))
+                (share_tile("accuracy", known.accuracy, None, &format!("{} images of {} tracks", known.images, known.tracks)))
                 @if let Some(fused) = fused {
                     (alarm_tile("false alarms", &fused.alarm_rate, &fused.alarm_rate_ci))
                 }
                 @for (name, set) in &self.report.ood {
                     @if let Some(fused) = set.detectors.get(FUSED) {
-                        (tile(&format!("AUROC {name}"), fused.auroc, fused.auroc_ci, &format!("{} images", set.images)))
+                        (share_tile(&format!("AUROC {name}"), fused.auroc, fused.auroc_ci, &format!("{} images", set.images)))
                         (alarm_tile(&format!("{name} alarmed"), &fused.alarm_rate, &fused.alarm_rate_ci))
                     }
                 }
@@ -120,22 +104,18 @@ impl ReportPage<'_> {
 }
 
 fn alarm_tile(label: &str, rate: &AlarmRates, interval: &AlarmIntervals) -> Markup {
-    tile(label, rate.at_1_percent, interval.at_1_percent, "at a nominal 1\u{a0}%")
+    share_tile(label, rate.at_1_percent, interval.at_1_percent, "at a nominal 1\u{a0}%")
 }
 
-fn tile(label: &str, value: Option<f64>, interval: Option<Interval>, detail: &str) -> Markup {
-    html! {
-        div.tile {
-            span.label { (label) }
-            span.value { (percent(value)) @if value.is_some() { " %" } }
-            span.detail {
-                @if let Some(Interval { low, high }) = interval {
-                    (percent(Some(low))) "–" (percent(Some(high))) "\u{a0}%, "
-                }
-                (detail)
-            }
+fn share_tile(label: &str, value: Option<f64>, interval: Option<Interval>, detail: &str) -> Markup {
+    let share = html! { (percent(value)) @if value.is_some() { " %" } };
+    let detail = html! {
+        @if let Some(Interval { low, high }) = interval {
+            (percent(Some(low))) "–" (percent(Some(high))) "\u{a0}%, "
         }
-    }
+        (detail)
+    };
+    tile(label, share, detail)
 }
 
 #[cfg(test)]

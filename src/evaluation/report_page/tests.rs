@@ -1,5 +1,6 @@
 use image::{Rgb, RgbImage};
 
+use super::parts::STYLE;
 use super::*;
 use crate::evaluation::{Bootstrap, ScoredImage};
 

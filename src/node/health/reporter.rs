@@ -17,7 +17,7 @@ use super::statistics::{Counts, Statistics, StreamHealth};
 use super::transport::Transport;
 use super::viewer::ViewerHealth;
 use super::{black_box, graph, messages, viewer};
-use crate::black_box::{BlackBox, Item};
+use crate::black_box::{BlackBox, Item, nanos};
 use crate::frame::Note;
 use crate::monitor::short_id;
 use crate::node::input::counts::InputCounts;
@@ -128,8 +128,7 @@ impl Reporter {
             tracing::error!("cannot publish diagnostics: {error}");
         }
         if let Some(black_box) = situation.engine.and_then(|engine| engine.black_box.as_deref()) {
-            let nanos = u64::try_from(ros_now.as_nanos()).unwrap_or(u64::MAX);
-            black_box.push(Item::new("/diagnostics", nanos, Diagnostics(message)));
+            black_box.push(Item::new("/diagnostics", nanos(ros_now), Diagnostics(message)));
         }
     }
 

@@ -1,7 +1,5 @@
 //! What the inference thread knows of every camera over its images.
 
-use std::time::Duration;
-
 use super::shared::Shared;
 use crate::calibration::OverTime;
 use crate::node::health::statistics::StreamHealth;
@@ -9,7 +7,7 @@ use crate::node::input::request::Entry;
 use crate::node::input::stamp::Stamp;
 use crate::node::parameters::typed::Tuning;
 use crate::pipeline::Outcome;
-use crate::stream::{CameraStream, Judged, Observed, StreamSettings, View};
+use crate::stream::{CameraStream, Observed, StreamSettings, View};
 
 /// The streams of all cameras.
 #[derive(Debug)]
@@ -57,7 +55,7 @@ impl Observer<'_> {
     pub fn observe(&mut self, camera: usize, stamp: Stamp, entries: &[Entry]) -> Observed {
         let stream = &mut self.streams[camera];
         let views: Vec<View<'_>> = entries.iter().map(view).collect();
-        let observed = stream.observe(since_epoch(stamp), &views, self.over_time, self.alarm_level);
+        let observed = stream.observe(stamp.since_epoch(), &views, self.over_time, self.alarm_level);
         let health = StreamHealth {
             change: observed.change.clone(),
             objects: stream.object_counts(),
@@ -71,19 +69,10 @@ impl Observer<'_> {
 
 fn view(entry: &Entry) -> View<'_> {
     let judged = match &entry.outcome {
-        Ok(Outcome { judgement: Some(judgement), .. }) => Some(Judged {
-            score: judgement.fused.score,
-            p_value: judgement.fused.p_value,
-            class: judgement.predicted_class,
-        }),
+        Ok(Outcome { judgement: Some(judgement), .. }) => Some(judgement.into()),
         _ => None,
     };
     View { id: &entry.region.id, judged }
-}
-
-/// Stamps before the epoch count as the epoch.
-fn since_epoch(Stamp { sec, nanosec }: Stamp) -> Duration {
-    u64::try_from(sec).map_or(Duration::ZERO, |secs| Duration::new(secs, nanosec))
 }
 
 #[cfg(test)]
@@ -138,11 +127,5 @@ mod tests {
         let anew = observe(&mut streams, &shared, 0, 2);
         assert_eq!(anew.objects[0].views, 1);
         assert!(anew.has_changed, "the state is said again");
-    }
-
-    #[test]
-    fn stamps_before_the_epoch_are_no_fault() {
-        assert_eq!(since_epoch(Stamp { sec: -1, nanosec: 7 }), Duration::ZERO);
-        assert_eq!(since_epoch(Stamp { sec: 1, nanosec: 7 }), Duration::new(1, 7));
     }
 }

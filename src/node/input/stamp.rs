@@ -25,6 +25,12 @@ impl Stamp {
         i64::from(self.sec) * 1_000_000_000 + i64::from(self.nanosec)
     }
 
+    /// Time since the epoch; stamps before it count as the epoch.
+    #[must_use]
+    pub fn since_epoch(self) -> Duration {
+        u64::try_from(self.sec).map_or(Duration::ZERO, |secs| Duration::new(secs, self.nanosec))
+    }
+
     /// Nanoseconds from `earlier` to this stamp; negative when it is the later one.
     #[must_use]
     pub fn since(self, earlier: Self) -> i64 {
@@ -54,6 +60,12 @@ pub fn secs(nanos: i64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_never_before_the_epoch() {
+        assert_eq!(Stamp { sec: -1, nanosec: 7 }.since_epoch(), Duration::ZERO);
+        assert_eq!(Stamp { sec: 1, nanosec: 7 }.since_epoch(), Duration::new(1, 7));
+    }
 
     #[test]
     fn stamps_before_the_epoch_are_negative() {

@@ -391,7 +391,7 @@ impl Judge for PipelineJudge {
     }
 
     fn over_time(&self) -> &OverTime {
-        self.0.monitor().map_or(const { &OverTime { objects: None, bets: None } }, Monitor::over_time)
+        self.0.monitor().map_or(&OverTime::NONE, Monitor::over_time)
     }
 }
 

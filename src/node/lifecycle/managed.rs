@@ -10,6 +10,7 @@ use r2r::std_srvs::srv::{SetBool, Trigger};
 use super::engine::{Engine, Loading};
 use super::machine::{Request, State};
 use super::server::LifecycleServer;
+use crate::black_box;
 use crate::node::health::reporter::{Situation, subscriptions};
 use crate::node::input::endpoints::Subscription;
 use crate::node::input::names::Names;
@@ -206,10 +207,10 @@ impl Managed {
         });
         let now = &self.clock;
         self.save_event.poll(|_| match engine.map(|engine| engine.black_box.as_deref()) {
-            Some(Some(black_box)) => {
-                let stamp_nanos = u64::try_from(now.now().as_nanos()).unwrap_or(u64::MAX);
+            Some(Some(recorder)) => {
+                let stamp_nanos = black_box::nanos(now.now());
                 let text = "asked for by ~/save_event".to_owned();
-                black_box.trigger(crate::black_box::Trigger { name: "save_event".into(), stamp_nanos, text });
+                recorder.trigger(black_box::Trigger { name: "save_event".into(), stamp_nanos, text });
                 Trigger::Response {
                     success: true,
                     message: "the seconds before and after are being recorded".to_owned(),

@@ -8,7 +8,8 @@ use r2r::WrappedTypesupport;
 
 use super::messages::{self, Identity};
 use crate::black_box::{
-    BlackBox, BlackBoxError, CompressedPicture, Item, Message, Payload, RawPicture, Settings as BoxSettings, Trigger,
+    self, BlackBox, BlackBoxError, CompressedPicture, Item, Message, Payload, RawPicture, Settings as BoxSettings,
+    Trigger,
 };
 use crate::dataset::cdr::{self, CdrError};
 use crate::monitor::Verdict;
@@ -129,9 +130,8 @@ fn alarms(answer: &Answer) -> impl Iterator<Item = &Entry> {
     })
 }
 
-/// Times before the epoch count as the epoch.
 fn nanos(stamp: Stamp) -> u64 {
-    u64::try_from(stamp.nanos()).unwrap_or(0)
+    black_box::nanos(stamp.since_epoch())
 }
 
 fn header(Header { stamp: Stamp { sec, nanosec }, frame_id }: &Header) -> cdr::Header {
