@@ -75,6 +75,11 @@ def sign(name="sign"):
     return region(name, 37, 27, 50, 50)
 
 
+def comparable(messages):
+    """Every field of every message as text, where NaN is NaN; a message with NaN does not equal itself."""
+    return [str(message) for message in messages]
+
+
 def raw_image(pixels, encoding="rgb8", padding=0):
     """sensor_msgs/Image of RGB pixels in an encoding, each row followed by padding bytes."""
     channels = {"rgb8": [0, 1, 2], "bgr8": [2, 1, 0], "rgba8": [0, 1, 2, 0], "bgra8": [2, 1, 0, 0], "mono8": [0]}

@@ -10,7 +10,7 @@ import unittest
 from lifecycle_msgs.msg import Transition, TransitionEvent
 from lifecycle_msgs.srv import ChangeState, GetAvailableStates, GetAvailableTransitions, GetState
 from node_case import OwnNode, setUpModule, tearDownModule
-from node_client import MODEL, MONITOR, raw_image, stop_sign
+from node_client import MODEL, MONITOR, comparable, raw_image, stop_sign
 from rcl_interfaces.msg import Parameter, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from std_srvs.srv import SetBool, Trigger
@@ -136,7 +136,7 @@ class Failures(ManagedNode):
             self.client.judged.clear()
             self.client.wait_for(self.process)
             _, after = self.client.ask(raw_image(stop_sign()))
-        self.assertEqual(after.results, before.results)
+        self.assertEqual(comparable(after.results), comparable(before.results))
 
     def test_a_signal_ends_the_node_while_it_loads(self):
         self.run_node()

@@ -12,7 +12,7 @@ import time
 from activation_monitor.msg import OodConfidenceArray, RegionArray
 from mcap.reader import NonSeekingReader, make_reader
 from node_case import OwnNode, setUpModule, tearDownModule
-from node_client import at, raw_image, scene, sign, strange_scene
+from node_client import at, comparable, raw_image, scene, sign, strange_scene
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
@@ -93,7 +93,7 @@ class Recording(OwnNode):
             stamp = (message.header.stamp.sec, message.header.stamp.nanosec)
             if stamp[0] == 1:
                 continue  # images of wait_for, which have one stamp
-            self.assertEqual(str(message), str(self.client.judged[stamp]), "as it was published")
+            self.assertEqual(comparable([message]), comparable([self.client.judged[stamp]]), "as it was published")
         self.client.spin_until(lambda: self.client.count("record_events") == 1, what="the count")
 
     def test_what_was_recorded_gives_the_same_verdicts_again(self):
