@@ -1,6 +1,5 @@
 //! What the views of one object say together, compared with whole tracks of known objects.
 
-use super::Calibrator;
 use crate::storage::{Slab, StorageError, TensorReader, TensorWriter};
 
 /// Latest views of an object whose median is its evidence. Recent views are the nearest and largest ones, and a median ignores
@@ -13,38 +12,52 @@ pub const MIN_TRACK_VIEWS: usize = WINDOW;
 /// With fewer tracks there are no verdicts on objects: their p-values would not fall below 1/21.
 pub const MIN_OBJECT_TRACKS: usize = 20;
 
+/// Smallest spread, in nats: where all tracks agree, rounding must not become evidence.
+const MIN_SPREAD: f32 = 1e-2;
+
 /// p-values of objects that are looked at after every view.
 ///
-/// The statistic after `n` views is the median of the fused scores of the last [`WINDOW`] views. *Evidence* is how unusual it is
-/// among the calibration tracks after as many views ([`Calibrator::surprise`]): the first, small views are stranger than the later ones,
-/// and vary more. A new object's evidence is compared with the largest that each calibration track ever had, so that it may be looked
-/// at after every view.
+/// The statistic after `n` views is the median of the fused scores of the last [`WINDOW`] views. Its centre (median) and spread
+/// (90 % quantile less median) over the calibration tracks depend on `n`: the first, small views vary more than the later ones.
+/// *Evidence* is the statistic less the centre, in units of the spread. A new object's evidence is compared with the
+/// largest that each calibration track ever had, so that it may be looked at after every view. Centre and spread hardly depend on any
+/// single track; a rank, or a tail behind the largest statistic, would make the strangest track, which is compared with the others, look
+/// stranger than an equally strange new object, which is compared with all.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ObjectCalibrator {
-    /// The statistic after 1, 2, … views; not empty.
-    after: Vec<Calibrator>,
+    /// Median of the statistic after 1, 2, … views.
+    centre: Slab<f32>,
+    /// Spread of the statistic after 1, 2, … views; positive.
+    spread: Slab<f32>,
     /// Largest evidence of every calibration track, rising.
     maxima: Slab<f32>,
 }
 
 impl ObjectCalibrator {
     /// Calibrates on the fused scores of held-out tracks, each in the order in which its views were seen. Tracks of fewer than
-    /// [`MIN_TRACK_VIEWS`] views are left out; `None` with fewer than [`MIN_OBJECT_TRACKS`] others, or where a median is not finite.
+    /// [`MIN_TRACK_VIEWS`] views are left out; `None` with fewer than [`MIN_OBJECT_TRACKS`] others, or where a score is not finite.
     ///
-    /// Every track is compared with the others, as a new object will be.
+    /// Every track is compared with centre and spread of the others, as a new object will be.
     #[must_use]
     pub fn fit(tracks: &[Vec<f32>]) -> Option<Self> {
         let tracks: Vec<Vec<f32>> =
             tracks.iter().filter(|track| track.len() >= MIN_TRACK_VIEWS).map(|track| statistics(track)).collect();
-        if tracks.len() < MIN_OBJECT_TRACKS {
+        if tracks.len() < MIN_OBJECT_TRACKS || !tracks.iter().flatten().all(|statistic| statistic.is_finite()) {
             return None;
         }
-        let length = usual_length(&tracks);
-        let after = (0..length).map(|view| after(&tracks, view, None)).collect::<Option<Vec<_>>>()?;
-        let largest = (0..tracks.len()).map(|track| largest_evidence(&tracks, track, length));
-        let mut maxima = largest.collect::<Option<Vec<f32>>>()?;
+        let columns: Vec<Column> = (0..usual_length(&tracks)).map(|views| Column::new(&tracks, views)).collect();
+        let largest = |index: usize| {
+            let evidence = tracks[index].iter().enumerate().map(|(views, &statistic)| {
+                let column = &columns[views.min(columns.len() - 1)];
+                column.without(index).evidence(statistic)
+            });
+            evidence.fold(f32::MIN, f32::max)
+        };
+        let mut maxima: Vec<f32> = (0..tracks.len()).map(largest).collect();
         maxima.sort_unstable_by(f32::total_cmp);
-        Some(Self { after, maxima: maxima.into() })
+        let all = columns.iter().map(Column::all);
+        let (centre, spread): (Vec<f32>, Vec<f32>) = all.map(|Scale { centre, spread }| (centre, spread)).unzip();
+        Some(Self { centre: centre.into(), spread: spread.into(), maxima: maxima.into() })
     }
 
     /// Number of calibration tracks.
@@ -56,7 +69,7 @@ impl ObjectCalibrator {
     /// Views that calibration tracks usually have; more are judged as several objects one after the other.
     #[must_use]
     pub fn length(&self) -> usize {
-        self.after.len()
+        self.centre.len()
     }
 
     /// The smallest p-value that there is: `1/(tracks + 1)`.
@@ -65,16 +78,12 @@ impl ObjectCalibrator {
         1.0 / (self.tracks() as f32 + 1.0)
     }
 
-    /// Evidence after `views` views (from 1) of which the last ones (at most [`WINDOW`]) have these fused scores: −ln of the share of
-    /// calibration tracks that are as strange after as many views, from 0, continued beyond the strangest. NaN without scores.
+    /// Evidence after `views` views (from 1) of which the last `latest` (at most [`WINDOW`]) have these fused scores, in units of what calibration
+    /// tracks vary by: 0 is usual, positive is strange. NaN without scores.
     #[must_use]
     pub fn evidence(&self, views: usize, latest: &[f32]) -> f32 {
-        let statistic = median(latest);
-        if statistic.is_nan() {
-            f32::NAN
-        } else {
-            self.after[views.clamp(1, self.length()) - 1].surprise(statistic) as f32
-        }
+        let column = views.clamp(1, self.length()) - 1;
+        Scale { centre: self.centre[column], spread: self.spread[column] }.evidence(median(latest))
     }
 
     /// p-value of this evidence after `views` views: `(1 + #{calibration tracks whose largest evidence is at least as high}) / (tracks + 1)`.
@@ -94,13 +103,11 @@ impl ObjectCalibrator {
         (share * views.div_ceil(self.length()).max(1) as f32).min(1.0)
     }
 
-    /// Writes the tensors `length` and `maxima`, and the calibrators below the number of views.
+    /// Writes the tensors `centre`, `spread` and `maxima`.
     pub fn save(&self, out: &mut TensorWriter<'_>) {
-        out.put("length", &[1], &[self.length() as u32]);
+        out.put("centre", &[self.centre.len()], &self.centre);
+        out.put("spread", &[self.spread.len()], &self.spread);
         out.put("maxima", &[self.maxima.len()], &self.maxima);
-        for (view, calibrator) in self.after.iter().enumerate() {
-            calibrator.save(&mut out.scope(&(view + 1).to_string()));
-        }
     }
 
     /// Uses in place what [`ObjectCalibrator::save`] wrote.
@@ -108,16 +115,19 @@ impl ObjectCalibrator {
     /// # Errors
     /// [`StorageError`] when a tensor is missing, misshapen, or holds numbers that no calibration gives.
     pub fn load(tensors: &TensorReader<'_>) -> Result<Self, StorageError> {
-        let length = tensors.get::<u32, 1>("length", [1])?[0];
-        if length == 0 {
-            return Err(tensors.invalid("length", "it is 0"));
+        let (centre, maxima) = (tensors.vector::<f32>("centre")?, tensors.vector::<f32>("maxima")?);
+        let spread = tensors.get::<f32, 1>("spread", [centre.len()])?;
+        let finite = |values: &[f32]| !values.is_empty() && values.iter().all(|value| value.is_finite());
+        if !finite(&centre) {
+            return Err(tensors.invalid("centre", "they are not finite numbers"));
         }
-        let maxima = tensors.vector::<f32>("maxima")?;
-        if maxima.is_empty() || !maxima.iter().all(|value| value.is_finite()) || !maxima.is_sorted() {
+        if !finite(&spread) || !spread.iter().all(|&spread| spread > 0.0) {
+            return Err(tensors.invalid("spread", "they are not positive numbers"));
+        }
+        if !finite(&maxima) || !maxima.is_sorted() {
             return Err(tensors.invalid("maxima", "they are not finite numbers in rising order"));
         }
-        let after = (1..=length).map(|views| Calibrator::load(&tensors.scope(&views.to_string())));
-        Ok(Self { after: after.collect::<Result<_, _>>()?, maxima })
+        Ok(Self { centre, spread, maxima })
     }
 }
 
@@ -133,18 +143,53 @@ fn usual_length(tracks: &[Vec<f32>]) -> usize {
     lengths[(tracks.len() / 2).max(MIN_OBJECT_TRACKS - 1)]
 }
 
-/// The statistic at one view, counted from 0, of all tracks that have it but one.
-fn after(tracks: &[Vec<f32>], view: usize, without: Option<usize>) -> Option<Calibrator> {
-    let others = tracks.iter().enumerate().filter(|(index, _)| Some(*index) != without);
-    Calibrator::fit(others.filter_map(|(_, track)| track.get(view).copied()).collect())
+/// Centre and spread of the statistic after one number of views.
+#[derive(Debug, Clone, Copy)]
+struct Scale {
+    centre: f32,
+    spread: f32,
 }
 
-/// The largest evidence that one track ever has against the others.
-fn largest_evidence(tracks: &[Vec<f32>], track: usize, length: usize) -> Option<f32> {
-    let others = (0..length).map(|view| after(tracks, view, Some(track))).collect::<Option<Vec<_>>>()?;
-    let evidence = |(view, &statistic): (usize, &f32)| others[view.min(length - 1)].surprise(statistic) as f32;
-    let evidence = tracks[track].iter().enumerate().map(evidence).fold(0.0, f32::max);
-    evidence.is_finite().then_some(evidence)
+impl Scale {
+    fn evidence(self, statistic: f32) -> f32 {
+        (statistic - self.centre) / self.spread
+    }
+
+    /// Of `length` rising values.
+    fn of(length: usize, value: impl Fn(usize) -> f32) -> Self {
+        let quantile = |share: f64| value((share * length.saturating_sub(1) as f64).round() as usize);
+        let centre = quantile(0.5);
+        Self { centre, spread: (quantile(0.9) - centre).max(MIN_SPREAD) }
+    }
+}
+
+/// The statistics of all tracks after one number of views.
+struct Column {
+    /// Statistic and index of the track, rising.
+    values: Vec<(f32, usize)>,
+    /// Place of every track among them.
+    places: Vec<Option<usize>>,
+}
+
+impl Column {
+    fn new(tracks: &[Vec<f32>], views: usize) -> Self {
+        let statistics = tracks.iter().enumerate();
+        let mut values: Vec<(f32, usize)> =
+            statistics.filter_map(|(index, track)| Some((*track.get(views)?, index))).collect();
+        values.sort_unstable_by(|one, other| one.0.total_cmp(&other.0).then(one.1.cmp(&other.1)));
+        let mut places = vec![None; tracks.len()];
+        values.iter().enumerate().for_each(|(place, (_, track))| places[*track] = Some(place));
+        Self { values, places }
+    }
+
+    fn all(&self) -> Scale {
+        Scale::of(self.values.len(), |place| self.values[place].0)
+    }
+
+    fn without(&self, track: usize) -> Scale {
+        let Some(skipped) = self.places[track] else { return self.all() };
+        Scale::of(self.values.len() - 1, |place| self.values[place + usize::from(place >= skipped)].0)
+    }
 }
 
 /// Median of a few values; of an even number the mean of the two in the middle. NaN without values.
@@ -199,13 +244,13 @@ mod tests {
 
     #[test]
     fn evidence_by_hand() {
-        // Tracks of eight equal views with the statistics 0, 1, … 20.
+        // Tracks of eight equal views with the statistics 0, 1, … 20: centre 10, 90 % quantile 18.
         let tracks: Vec<Vec<f32>> = (0..21u8).map(|value| vec![f32::from(value); 8]).collect();
         let calibrator = ObjectCalibrator::fit(&tracks).unwrap();
         assert_eq!((calibrator.tracks(), calibrator.length()), (21, 8));
-        assert_relative_eq!(calibrator.evidence(3, &[14.0, 14.0, 14.0]), (22.0f32 / 8.0).ln());
+        assert_relative_eq!(calibrator.evidence(3, &[14.0, 14.0, 14.0]), 0.5);
         assert_relative_eq!(calibrator.p_value(3, f32::MAX), 1.0 / 22.0);
-        assert_relative_eq!(calibrator.p_value(3, 0.0), 1.0);
+        assert_relative_eq!(calibrator.p_value(3, f32::MIN), 1.0);
         assert_relative_eq!(calibrator.p_value(9, f32::MAX), 2.0 / 22.0, epsilon = 1e-6);
         assert!(calibrator.evidence(1, &[]).is_nan() && calibrator.p_value(1, f32::NAN).is_nan());
     }

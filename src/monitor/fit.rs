@@ -234,10 +234,19 @@ fn too_few_tracks(over_time: &OverTime) -> Vec<String> {
              {MIN_TRACK_VIEWS} or more views; images of one object have the same name up to the last `_`"
         )
     });
+    let alarm = Levels::default().alarm;
+    let alarms = over_time.objects.as_ref().filter(|objects| objects.smallest_p_value() > alarm).map(|objects| {
+        let (tracks, smallest) = (objects.tracks(), objects.smallest_p_value());
+        format!(
+            "only {tracks} tracks calibrate verdicts on objects: their p-values never fall below {smallest:.3}, so objects are never \
+             OUT_OF_DISTRIBUTION at a level of {alarm}; give calibration images of at least {:.0} tracks",
+            (1.0 / alarm).ceil()
+        )
+    });
     let streams = over_time.bets.is_none().then(|| {
         format!(
             "changes of a stream are not looked for: that needs calibration images of at least {MIN_BET_TRACKS} tracks"
         )
     });
-    objects.into_iter().chain(streams).collect()
+    objects.into_iter().chain(alarms).chain(streams).collect()
 }

@@ -295,6 +295,22 @@ fn few_calibration_images_are_noted() {
 }
 
 #[test]
+fn objects_that_can_never_alarm_are_noted() {
+    let images = synthetic_bank(CLASSES, 80, 2);
+    let mut tracks = FeatureBank::new(images.layout().clone());
+    for row in 0..images.len() {
+        tracks.push(format!("{}_{:02}.png", row % 24, row / 24), images.labels()[row], &images.features(row)).unwrap();
+    }
+    let monitor = fit(&synthetic_bank(CLASSES, 20, 1), &tracks).unwrap();
+    assert_eq!(monitor.over_time().objects.as_ref().unwrap().tracks(), 24);
+    let notes = monitor.notes();
+    assert!(
+        notes.iter().any(|note| note.contains("only 24 tracks") && note.contains("at least 100 tracks")),
+        "{notes:?}"
+    );
+}
+
+#[test]
 fn rare_and_missing_classes_are_judged() {
     let training = synthetic_bank(CLASSES, 60, 1);
     let rows: Vec<usize> = (0..training.len()).filter(|&row| training.labels()[row] == 0 || row == 1).collect();
