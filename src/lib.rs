@@ -15,6 +15,7 @@ pub mod model;
 pub mod monitor;
 #[cfg(feature = "ros")]
 pub mod node;
+pub mod overlay;
 mod panics;
 pub mod pattern;
 pub mod pipeline;

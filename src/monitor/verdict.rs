@@ -29,6 +29,17 @@ impl Verdict {
             Self::OutOfDistribution => "OUT_OF_DISTRIBUTION",
         }
     }
+
+    /// Colour in which images show it: red, green, blue.
+    #[must_use]
+    pub const fn rgb(self) -> [u8; 3] {
+        match self {
+            Self::InDistribution => [40, 200, 90],
+            Self::Suspect => [240, 170, 40],
+            Self::OutOfDistribution => [235, 50, 50],
+            Self::Unknown => [160, 160, 160],
+        }
+    }
 }
 
 impl fmt::Display for Verdict {

@@ -5,7 +5,7 @@
 //! [`output`] publishes. Beside them [`parameters`], [`health`] (counters, diagnostics, log, transport) and [`lifecycle`],
 //! which puts the others together and takes them apart.
 //!
-//! Three threads, and a fourth for the viewer:
+//! Three threads, and three more for those who look on:
 //!
 //! ```text
 //! main       spins ROS: takes messages, pairs images with regions, answers services, leads through the states of the
@@ -14,6 +14,8 @@
 //!            judges, publishes                                                                  (inference, output)
 //! signals    SIGINT and SIGTERM end the node cleanly, a second one at once                     (lifecycle::signals)
 //! viewer     hands frames to rerun, behind a bounded queue that drops the oldest      (output::view, crate::viewer)
+//! overlay    draws verdicts on the newest image of every camera that somebody subscribes to             (output::overlay)
+//! black box  writes the seconds around alarms to disk                            (output::recording, crate::black_box)
 //! ```
 //!
 //! What they share: the slots with the newest images and with the answers that are known without inference, the

@@ -1,10 +1,8 @@
 //! Turns frames into rerun entities. Runs on the viewer thread only.
 
 use std::collections::HashMap;
-use std::io::Cursor;
 
 use image::RgbImage;
-use image::codecs::jpeg::JpegEncoder;
 use rerun::{AsComponents, Boxes2D, Clear, Color, EncodedImage, Image, Scalars, SeriesLines};
 use rerun::{TextDocument, TextLog, TextLogLevel};
 
@@ -14,12 +12,10 @@ use super::thread::{Check, Screen};
 use super::{ViewFrame, ViewPicture, ViewRegion, ViewerError, ViewerOptions, ViewerTarget, feature_map, text};
 use crate::detector::{DetectorKind, Family};
 use crate::monitor::{FUSED, Verdict};
+use crate::overlay;
 
 /// Timeline that counts frames.
 const FRAME: &str = "frame";
-
-/// Quality of images that arrived raw, 1..100.
-const JPEG_QUALITY: u8 = 85;
 
 /// Smallest p-value that the evidence curve tells from others.
 const SMALLEST_P: f32 = 1e-6;
@@ -211,12 +207,7 @@ fn curve_color(detector: &str) -> Color {
 }
 
 fn color(verdict: Verdict) -> Color {
-    let [r, g, b] = match verdict {
-        Verdict::InDistribution => [40, 200, 90],
-        Verdict::Suspect => [240, 170, 40],
-        Verdict::OutOfDistribution => [235, 50, 50],
-        Verdict::Unknown => [160, 160, 160],
-    };
+    let [r, g, b] = verdict.rgb();
     Color::from_rgb(r, g, b)
 }
 
@@ -238,12 +229,5 @@ fn rectangle(region: &ViewRegion, (width, height): (u32, u32)) -> ([f32; 2], [f3
 }
 
 fn encode(image: &RgbImage) -> Option<Vec<u8>> {
-    let mut bytes = Cursor::new(Vec::new());
-    match JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY).encode_image(image) {
-        Ok(()) => Some(bytes.into_inner()),
-        Err(error) => {
-            tracing::debug!("cannot encode the image for the viewer: {error}");
-            None
-        }
-    }
+    overlay::jpeg(image).map_err(|error| tracing::debug!("cannot encode the image for the viewer: {error}")).ok()
 }

@@ -255,6 +255,10 @@ impl CameraHealth {
         ];
         values.extend(self.input.values());
         values.extend(stream_values(&self.stream));
+        values.extend([
+            ("overlays_published", self.counts.overlays_published.to_string()),
+            ("overlays_dropped", self.counts.overlays_dropped.to_string()),
+        ]);
         values.extend(share_values(&self.recent.shares));
         values
     }

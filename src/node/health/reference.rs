@@ -147,6 +147,8 @@ const CAMERA_KEYS: &[Key] = &[
     key("objects_reused_ids", "ids that came again after `object_timeout_secs` and were taken for another object"),
     key("objects_duplicate_ids", "regions whose id another region of the same image had; they have no object"),
     key("objects_crowded_out", "objects that were forgotten because there were more than 10,000"),
+    key("overlays_published", "images published on `~/overlay/compressed`; only while somebody subscribes"),
+    key("overlays_dropped", "images for it that gave way to newer ones, or could not be decoded"),
 ];
 
 const SHARE_KEYS: &[Key] = &[

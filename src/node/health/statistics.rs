@@ -73,6 +73,10 @@ pub struct Counts {
     pub regions_missing: u64,
     /// Jumps in time, back or ahead.
     pub time_jumps: u64,
+    /// Overlays that were published.
+    pub overlays_published: u64,
+    /// Overlays that gave way to newer ones or could not be drawn.
+    pub overlays_dropped: u64,
 }
 
 /// Why an image was not judged.
@@ -203,6 +207,16 @@ impl Statistics {
     #[must_use]
     pub fn stream(&self) -> &StreamHealth {
         &self.stream
+    }
+
+    /// Counts an overlay that was published.
+    pub fn overlay_published(&mut self) {
+        self.counts.overlays_published += 1;
+    }
+
+    /// Counts an overlay that was not.
+    pub fn overlay_dropped(&mut self) {
+        self.counts.overlays_dropped += 1;
     }
 
     /// Counts an image whose answer was published at `done` after it went through inference.

@@ -13,19 +13,19 @@ use crate::node::input::request::{Answer, Picture};
 pub struct Judged {
     /// What to publish.
     pub answer: Answer,
-    /// The image and what the network made of it; `None` when it could not be decoded or had no regions.
-    pub evidence: Option<Evidence>,
+    /// The image and what the network made of it.
+    pub evidence: Evidence,
 }
 
-/// What the viewer shows besides the answer.
+/// What there is to show and to record besides the answer.
 #[derive(Debug)]
 pub struct Evidence {
-    /// The image where it had to be decoded as a whole.
-    pub decoded: Option<Frame<'static>>,
     /// Image as it arrived.
     pub picture: Picture,
     /// How it is read.
     pub options: DecodeOptions,
+    /// The image where it had to be decoded as a whole.
+    pub decoded: Option<Frame<'static>>,
     /// Activations of the judged regions.
     pub activations: Option<Arc<Activations>>,
     /// Row in `activations` of every region.
@@ -33,12 +33,18 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// Converts the whole image, of which only the regions were converted so far.
+    /// An image that nothing was found out about.
     #[must_use]
-    pub fn image(&self) -> RgbImage {
+    pub fn of(picture: Picture, options: DecodeOptions) -> Self {
+        Self { picture, options, decoded: None, activations: None, rows: Vec::new() }
+    }
+
+    /// Converts the whole image, of which only the regions were converted so far; `None` where it cannot be decoded.
+    #[must_use]
+    pub fn image(&self) -> Option<RgbImage> {
         match &self.decoded {
-            Some(frame) => frame.to_rgb(),
-            None => self.picture.frame(&self.options).map(Frame::into_rgb).unwrap_or_default(),
+            Some(frame) => Some(frame.to_rgb()),
+            None => self.picture.frame(&self.options).map(Frame::into_rgb).ok(),
         }
     }
 }

@@ -149,16 +149,17 @@ impl Round<'_> {
         regions: Vec<NamedRegion>,
         picture: Picture,
         looked: Looked,
-    ) -> (Vec<Entry>, Option<Evidence>, Option<Timings>) {
+    ) -> (Vec<Entry>, Evidence, Option<Timings>) {
         let Looked { output, decoded, options, .. } = looked;
+        let evidence = Evidence::of(picture, options);
         match output {
-            None => (Vec::new(), None, None),
-            Some(Err(refusal)) => (self.refused(camera, regions, &refusal), None, None),
+            None => (Vec::new(), evidence, None),
+            Some(Err(refusal)) => (self.refused(camera, regions, &refusal), evidence, None),
             Some(Ok(PipelineOutput { results, activations, timings })) => {
                 let rows = results.iter().map(|result| result.row).collect();
                 let entries = entries::judged(regions, results);
                 entries::count_verdicts(self.shared, camera, &entries);
-                (entries, Some(Evidence { decoded, picture, options, activations, rows }), timings)
+                (entries, Evidence { decoded, activations, rows, ..evidence }, timings)
             }
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::frame::{DecodeOptions, Frame, FrameError, RawImage, Region};
-use crate::monitor::Levels;
+use crate::monitor::{Levels, Verdict};
 use crate::pipeline::Outcome;
 use crate::stream::Observed;
 
@@ -141,6 +141,19 @@ pub struct Entry {
     pub region: NamedRegion,
     /// What the network and the monitor say, or why they say nothing.
     pub outcome: Result<Outcome, String>,
+}
+
+impl Answer {
+    /// What is said of a region in the end: by all views of its object where those have a verdict, by itself otherwise.
+    #[must_use]
+    pub fn final_verdict(&self, index: usize) -> Verdict {
+        let object = self.observed.objects.get(index).and_then(|object| object.p_value.as_ref().ok());
+        match (object, self.entries.get(index).map(|entry| &entry.outcome)) {
+            (Some(p_value), _) => self.levels.verdict(*p_value),
+            (None, Some(Ok(outcome))) => outcome.verdict,
+            (None, _) => Verdict::Unknown,
+        }
+    }
 }
 
 impl Bytes {

@@ -26,6 +26,7 @@ use crate::node::input::names::Names;
 use crate::node::input::request::Answer;
 use crate::node::input::subscriptions::{Subscriptions, check_types, subscribe};
 use crate::node::output::messages::Identity;
+use crate::node::output::overlay::{Overlays, ToOverlays};
 use crate::node::output::publishers::Outputs;
 use crate::node::output::recording::{self, Recording, Topics};
 use crate::node::output::view::{self, View};
@@ -96,6 +97,7 @@ pub struct Loaded {
 struct Begin {
     shared: Shared,
     outputs: Outputs,
+    overlays: ToOverlays,
     view: Option<View>,
     recording: Option<Recording>,
 }
@@ -113,6 +115,7 @@ pub struct Engine {
     /// The cameras.
     pub lines: Vec<Line>,
     outputs: Outputs,
+    overlays: Overlays,
     inference: JoinHandle<()>,
 }
 
@@ -174,8 +177,9 @@ fn infer(settings: &Settings, loaded: &SyncSender<anyhow::Result<Loaded>>, begin
     // Nobody listens any more, and nobody begins, when the node is ending already.
     let heard = loaded.send(result).is_ok();
     let Some(pipeline) = pipeline.filter(|_| heard) else { return };
-    if let Ok(Begin { shared, outputs, view, recording }) = begin.recv() {
-        worker::run(&shared, &mut PipelineJudge(pipeline), &mut Publishing { outputs, view, recording });
+    if let Ok(Begin { shared, outputs, overlays, view, recording }) = begin.recv() {
+        let mut sink = Publishing { outputs, overlays, view, recording };
+        worker::run(&shared, &mut PipelineJudge(pipeline), &mut sink);
     }
 }
 
@@ -247,7 +251,10 @@ impl Engine {
         };
         let outputs = Outputs::new(node, &cameras, qos, identity.clone())?;
         let shared = Shared::new(Arc::clone(settings), &cameras);
-        let view = viewer.clone().map(|viewer| View::new(viewer, shared.clone(), facts.classes.clone().into()));
+        let volatile = |topic: &str| qos(topic, Durability::Volatile);
+        let classes: Arc<[String]> = facts.classes.clone().into();
+        let (overlays, to_overlays) = Overlays::start(node, &cameras, volatile, &shared, Arc::clone(&classes))?;
+        let view = viewer.clone().map(|viewer| View::new(viewer, shared.clone(), classes));
         let camera = |name| configured.camera(name).with_qos_overrides(configured, |topic| names.resolve(topic));
         let line = |(index, name)| Line::new(&shared, index, camera(name));
         let lines: Vec<Line> = cameras.iter().enumerate().map(line).collect();
@@ -255,9 +262,9 @@ impl Engine {
             let topics = lines.iter().map(|line| topics(&line.settings, names)).collect();
             Recording::new(black_box, identity, topics)
         });
-        let begin = Begin { shared: shared.clone(), outputs: outputs.clone(), view, recording };
+        let begin = Begin { shared: shared.clone(), outputs: outputs.clone(), overlays: to_overlays, view, recording };
         loading.begin.send(begin).map_err(|_| anyhow::anyhow!("the inference thread ended before it began"))?;
-        Ok(Self { shared, facts, viewer, black_box, lines, outputs, inference: loading.thread })
+        Ok(Self { shared, facts, viewer, black_box, lines, outputs, overlays, inference: loading.thread })
     }
 
     /// Subscribes to the cameras.
@@ -329,6 +336,7 @@ impl Engine {
         end_viewer(self.viewer);
         end_black_box(self.black_box);
         log_counts(&self.shared, &self.lines);
+        self.overlays.end(node);
         if ended {
             self.outputs.destroy(node);
         }
@@ -398,6 +406,7 @@ impl Judge for PipelineJudge {
 /// Where the inference thread sends what it finds out.
 struct Publishing {
     outputs: Outputs,
+    overlays: ToOverlays,
     view: Option<View>,
     recording: Option<Recording>,
 }
@@ -411,6 +420,7 @@ impl Sink for Publishing {
     }
 
     fn show(&mut self, camera: usize, judged: Judged) {
+        self.overlays.show(camera, &judged);
         if let Some(recording) = &self.recording {
             recording.seen(camera, &judged);
         }

@@ -3,6 +3,7 @@
 #[cfg(vision_msgs)]
 pub mod detections;
 pub mod messages;
+pub mod overlay;
 pub mod publishers;
 pub mod recording;
 pub mod view;

@@ -7,6 +7,7 @@ use r2r::activation_monitor::msg::{ClassificationArray, OodConfidenceArray, Stre
 use r2r::{Clock, Publisher, QosProfile};
 
 use super::messages::{self, Identity};
+use super::overlay::OVERLAY;
 use crate::node::input::request::Answer;
 use crate::node::input::stamp::Stamp;
 use crate::node::parameters::names::CameraName;
@@ -45,6 +46,7 @@ pub const OUTPUTS: &[&str] = &[
     "ood",
     "stream_state",
     CHANGES,
+    OVERLAY,
     #[cfg(vision_msgs)]
     "detections",
 ];

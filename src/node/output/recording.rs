@@ -17,7 +17,6 @@ use crate::node::inference::evidence::Judged;
 use crate::node::input::request::{Answer, Entry, Header, NamedRegion, Picture};
 use crate::node::input::stamp::Stamp;
 use crate::node::parameters::settings::Settings;
-use crate::pipeline::Outcome;
 use crate::stream::ChangeState;
 
 const MIB: u64 = 1 << 20;
@@ -106,9 +105,8 @@ impl Recording {
     pub fn seen(&self, camera: usize, judged: &Judged) {
         let Topics { images, regions, .. } = &self.cameras[camera].topics;
         let received = nanos(judged.answer.received);
-        if let Some(evidence) = &judged.evidence {
-            self.black_box.push(image(Arc::clone(images), received, &judged.answer.header, &evidence.picture));
-        }
+        let picture = &judged.evidence.picture;
+        self.black_box.push(image(Arc::clone(images), received, &judged.answer.header, picture));
         if let Some(topic) = regions {
             let message = region_array(&judged.answer);
             let bytes = size_of::<cdr::Region>() * message.regions.len();
@@ -117,17 +115,10 @@ impl Recording {
     }
 }
 
-/// The regions that alarm: by all views of their object where those have a verdict, by themselves otherwise.
+/// The regions that alarm.
 fn alarms(answer: &Answer) -> impl Iterator<Item = &Entry> {
-    answer.entries.iter().enumerate().filter_map(|(index, entry)| {
-        let object = answer.observed.objects.get(index).and_then(|object| object.p_value.as_ref().ok());
-        let verdict = match (object, &entry.outcome) {
-            (Some(p_value), _) => answer.levels.verdict(*p_value),
-            (None, Ok(Outcome { verdict, .. })) => *verdict,
-            (None, Err(_)) => Verdict::Unknown,
-        };
-        (verdict == Verdict::OutOfDistribution).then_some(entry)
-    })
+    let is_alarm = |index: &usize| answer.final_verdict(*index) == Verdict::OutOfDistribution;
+    (0..answer.entries.len()).filter(is_alarm).map(|index| &answer.entries[index])
 }
 
 fn nanos(stamp: Stamp) -> u64 {

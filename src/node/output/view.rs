@@ -89,24 +89,23 @@ impl View {
 
 fn frame(judged: Judged, tuning: &Tuning, classes: &[String], with_picture: bool) -> ViewFrame {
     let Judged { answer, evidence } = judged;
-    let rows = evidence.as_ref().map_or(&[][..], |evidence| &evidence.rows);
-    let rows = rows.iter().copied().chain(std::iter::repeat(None));
+    let rows = evidence.rows.iter().copied().chain(std::iter::repeat(None));
     ViewFrame {
         camera: None,
         stamp_nanos: answer.header.stamp.nanos(),
         regions: answer.entries.iter().zip(rows).map(|(entry, row)| region(entry, row, classes)).collect(),
         suspect_level: tuning.suspect_level,
         alarm_level: tuning.alarm_level,
-        picture: evidence.filter(|_| with_picture).map(picture),
+        picture: with_picture.then_some(evidence).and_then(picture),
     }
 }
 
-fn picture(evidence: Evidence) -> ViewPicture {
-    ViewPicture {
-        image: evidence.image(),
+fn picture(evidence: Evidence) -> Option<ViewPicture> {
+    Some(ViewPicture {
+        image: evidence.image()?,
         jpeg: evidence.picture.to_jpeg(),
         activations: evidence.activations.map(Arc::unwrap_or_clone),
-    }
+    })
 }
 
 fn region(entry: &Entry, row: Option<usize>, classes: &[String]) -> ViewRegion {
@@ -165,10 +164,7 @@ mod tests {
             rows: vec![Some(0), None],
         };
         let (received, levels, observed) = (Stamp::default(), Levels::default(), Observed::default());
-        Judged {
-            answer: Answer { header, received, levels, entries: entries.into(), observed },
-            evidence: Some(evidence),
-        }
+        Judged { answer: Answer { header, received, levels, entries: entries.into(), observed }, evidence }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::table::PARAMETERS;
 const MAX_TOPIC_LENGTH: usize = 247;
 
 /// What the node itself calls `~/NAME`, and what may not be taken for the parameters of a camera.
-const TAKEN: [&str; 17] = [
+const TAKEN: [&str; 22] = [
     "change_state",
     "classification",
     "describe_parameters",
@@ -22,9 +22,14 @@ const TAKEN: [&str; 17] = [
     "get_transition_graph",
     "list_parameters",
     "ood",
+    "overlay",
     "qos_overrides",
     "reset",
+    "save_event",
     "set_parameters",
+    "set_parameters_atomically",
+    "stream_changes",
+    "stream_state",
     "transition_event",
 ];
 

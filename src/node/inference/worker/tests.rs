@@ -246,7 +246,7 @@ fn an_image_that_cannot_be_decoded_does_not_harm_another_one() {
     assert_eq!(judge.calls, [1]);
     assert!(reasons(&kept.answers[0].1)[0].contains("yuv420p"), "{:?}", kept.answers);
     assert!(kept.answers[1].1.entries[0].outcome.is_ok());
-    assert!(kept.shown[0].evidence.is_none() && kept.shown[1].evidence.is_some());
+    assert!(kept.shown[0].evidence.image().is_none() && kept.shown[1].evidence.image().is_some());
 }
 
 #[test]
@@ -305,7 +305,7 @@ fn images_are_read_as_the_parameters_say() {
     };
     let pixel = |shared: &Shared| {
         let kept = together(shared, &mut Fake::default(), vec![(0, Task::Judge(deep(0x0fff)))]);
-        kept.shown[0].evidence.as_ref().unwrap().image().get_pixel(0, 0).0[0]
+        kept.shown[0].evidence.image().unwrap().get_pixel(0, 0).0[0]
     };
     let guessed = shared();
     assert_eq!(pixel(&guessed), 255);
