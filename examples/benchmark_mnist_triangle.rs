@@ -332,7 +332,7 @@ impl Report {
             seconds,
             predictions: judged.iter().map(|judged| (judged.set.name, Predictions::new(judged))).collect(),
             false_alarms: alarms.collect(),
-            evaluation: EvaluationReport::new(&classes, known, &unknown, Bootstrap::default()),
+            evaluation: EvaluationReport::new(&classes, known, &unknown, None, Bootstrap::default()),
             ood: ood.iter().map(|judged| (judged.set.name, judged.set.title)).collect(),
         }
     }

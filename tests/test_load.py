@@ -96,6 +96,17 @@ class LoadTest(unittest.TestCase):
             self.assertEqual(trial["published"], 60)
             self.assert_accounted(trial)
 
+    def test_what_recording_costs(self):
+        arguments = "--recorder --width 640 --height 480 --duration-secs 4 --warmup-secs 1 --repetitions 1"
+        figures = self.measure(*arguments.split())
+        self.assertEqual([row["subject"] for row in figures["rows"]], ["monitor_node", "monitor_recording"])
+        for row in figures["rows"]:
+            self.assertEqual((row["scenario"]["compressed"], row["scenario"]["rate_hz"]), (True, 10.0))
+            self.assertIsNone(row["failure"], "an event was recorded, or it was not asked for")
+            self.assert_accounted(row["trials"][0])
+        self.assertGreater(figures["recording_to_not"]["stamp_to_answer_p99_ms"]["median"], 0.0)
+        self.assertIsInstance(figures["recorder_percent_of_a_core"], float)
+
     def test_ctrl_c_ends_the_node_too(self):
         process = start("--duration-secs", 60)
         self.addCleanup(process.stderr.close)

@@ -208,7 +208,8 @@ impl Data {
             unknown.insert(name.clone(), scored(&classifier, &monitor, samples, false)?);
         }
         let corrupted = corrupted::measure(&classifier, &monitor, &self.test, seed)?;
-        let report = EvaluationReport::new(&classifier.manifest().classes, &known, &unknown, Bootstrap::default());
+        let report =
+            EvaluationReport::new(&classifier.manifest().classes, &known, &unknown, None, Bootstrap::default());
         let model_bytes = std::fs::metadata(folder.join("model.pt"))?.len();
         let forward_ms = forward_ms(&classifier, &folder)?;
         Ok(SeedResult { seed, model_bytes, forward_ms, report, corrupted })

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use activation_monitor::calibration::{Conditioning, OverTime, group_of};
 use activation_monitor::evaluation::{Interval, Ranking};
 use activation_monitor::model::{Classifier, DeviceChoice};
 use activation_monitor::monitor::Monitor;
 use activation_monitor::scenario::CLASS_NAMES;
-use activation_monitor::stream::{Judged as View, ObjectTracker, View as ObservedView};
+use activation_monitor::stream::{Judged as View, ObjectView, over_views};
 use activation_monitor::training::DecoyTarget;
 use anyhow::{Context, Result};
 use rayon::prelude::*;
@@ -24,8 +23,6 @@ use super::support::samples::{Sample, image_set, is_held_out, load_samples};
 const SHARE: f64 = 0.16;
 /// Seed of the choice of test tracks, beside that of the run.
 const TEST_TRACKS: u64 = 1000;
-/// Time between two views.
-const PERIOD: Duration = Duration::from_millis(33);
 /// Levels at which alarms are counted.
 const LEVELS: [f32; 2] = [0.01, 0.001];
 
@@ -115,14 +112,10 @@ fn tracks(classifier: &Classifier, monitor: &Monitor, samples: &[&Sample]) -> Re
 }
 
 /// Evidence and p-value of an object after every view, as the node would say them.
-fn over_views(judged: &Judged, track: &[View]) -> Figures {
-    let mut tracker = ObjectTracker::new(Duration::from_secs(2));
-    let after = |(index, view): (usize, &View)| {
-        let views = [ObservedView { id: "object", judged: Some(*view) }];
-        let known = tracker.observe(PERIOD * index as u32, &views, judged.over_time.objects.as_ref()).remove(0);
-        (known.evidence, known.p_value.unwrap_or(f32::NAN))
-    };
-    track.iter().enumerate().map(after).collect()
+fn of_object(judged: &Judged, track: &[View]) -> Figures {
+    let Some(calibrator) = &judged.over_time.objects else { return Vec::new() };
+    let figures = |object: ObjectView| (object.evidence, object.p_value.unwrap_or(f32::NAN));
+    over_views(track, calibrator).into_iter().map(figures).collect()
 }
 
 fn verdicts(judged: &Judged) -> Vec<Verdicts> {
@@ -138,8 +131,8 @@ fn verdicts(judged: &Judged) -> Vec<Verdicts> {
         each("single views", &|track| track.iter().map(single).collect()),
         each("last view", &|track| track.last().map(single).into_iter().collect()),
         each("strangest view", &|track| vec![smallest(track.iter().map(single).collect())]),
-        each("object, at its last view", &|track| over_views(judged, track).last().copied().into_iter().collect()),
-        each("object, ever", &|track| vec![smallest(over_views(judged, track))]),
+        each("object, at its last view", &|track| of_object(judged, track).last().copied().into_iter().collect()),
+        each("object, ever", &|track| vec![smallest(of_object(judged, track))]),
     ]
 }
 
@@ -164,17 +157,26 @@ pub fn table(judged: &[Judged]) -> String {
             one.seed
         );
     }
-    let _ = writeln!(
-        text,
-        "\nMeans of the seeds, in %; a verdict per single view, or one per track. \"Ever\": at any of its views.\n\n\
-         | verdict by | AUROC | FPR95 | false alarms at 1 % | at 0.1 % | caught at 1 % | at 0.1 % |\n\
-         |---|---:|---:|---:|---:|---:|---:|"
-    );
     let all: Vec<Vec<Verdicts>> = judged.iter().map(verdicts).collect();
+    text + "\nMeans of the seeds, in %; a verdict per single view, or one per track. \"Ever\": at any of its views.\n\n"
+        + &rows(&all)
+        + &by_seed(judged, &all)
+}
+
+/// One row per kind of verdict on tracks that were judged otherwise.
+pub fn rows_of(judged: &Judged) -> String {
+    rows(&[verdicts(judged)])
+}
+
+fn rows(all: &[Vec<Verdicts>]) -> String {
+    let mut text = String::from(
+        "| verdict by | AUROC | FPR95 | false alarms at 1 % | at 0.1 % | caught at 1 % | at 0.1 % |\n\
+         |---|---:|---:|---:|---:|---:|---:|\n",
+    );
     for row in 0..all.first().map_or(0, Vec::len) {
         let _ = writeln!(text, "{}", line(&all.iter().map(|seed| &seed[row]).collect::<Vec<_>>()));
     }
-    text + &by_seed(judged, &all)
+    text
 }
 
 fn line(seeds: &[&Verdicts]) -> String {

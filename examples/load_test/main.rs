@@ -45,6 +45,8 @@ use self::trial::Setting;
 const DURATION_SECS: f64 = 20.0;
 /// Repetitions where several rows are compared.
 const REPETITIONS: u32 = 3;
+/// Images per second with and without recording.
+const RECORDER_HZ: f64 = 10.0;
 /// Images per class that the peer is fitted on.
 const FIT_IMAGES: u64 = 20;
 const FIT_SIDE_PX: u32 = 64;
@@ -100,11 +102,16 @@ fn publish_only(context: &r2r::Context, options: &Options) -> Result<()> {
 
 /// What is to be measured.
 fn rows(options: &Options) -> Result<Vec<Row>> {
-    let Options { scenario: given, timing, suite, soak, peer, .. } = options;
+    let Options { scenario: given, timing, suite, soak, peer, recorder, .. } = options;
     let hd = Scenario { width: 1280, height: 720, rate_hz: 30.0, cameras: 1, ..*given };
     let full_hd = Scenario { width: 1920, height: 1080, ..hd };
     let four = Scenario { rate_hz: 15.0, cameras: 4, ..hd };
     let base = if *suite { hd } else { *given };
+    if *recorder {
+        let jpeg = Scenario { rate_hz: RECORDER_HZ, compressed: true, ..*given };
+        let without = row(options, "monitor_node", Kind::MonitorNode, jpeg)?;
+        return Ok(vec![without, row(options, "monitor_node, recording", Kind::MonitorRecording, jpeg)?]);
+    }
     let mut rows = Vec::new();
     if *suite || !soak {
         rows.push(row(options, "monitor_node", Kind::MonitorNode, base)?);
@@ -126,7 +133,7 @@ fn rows(options: &Options) -> Result<Vec<Row>> {
 }
 
 fn row(options: &Options, name: &str, subject: Kind, scenario: Scenario) -> Result<Row> {
-    let Options { timing, suite, peer, .. } = options;
+    let Options { timing, suite, peer, recorder, .. } = options;
     let known = scenario.cameras == 1 || subject::has_parameter(&options.subjects, "cameras")?;
     Ok(Row {
         name: name.to_owned(),
@@ -134,7 +141,7 @@ fn row(options: &Options, name: &str, subject: Kind, scenario: Scenario) -> Resu
         scenario,
         unavailable: (!known).then(|| "this monitor_node has no parameter `cameras`".to_owned()),
         duration_secs: timing.duration_secs.unwrap_or(DURATION_SECS),
-        repetitions: timing.repetitions.unwrap_or(if *suite || *peer { REPETITIONS } else { 1 }),
+        repetitions: timing.repetitions.unwrap_or(if *suite || *peer || *recorder { REPETITIONS } else { 1 }),
         failure: None,
         trials: Vec::new(),
     })

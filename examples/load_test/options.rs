@@ -13,6 +13,7 @@ Examples:
   tools/load_test --suite --soak --peer --json figures.json  the table of docs/performance.md
   tools/load_test --soak                                     ten minutes of four cameras: does the memory grow?
   tools/load_test --peer                                     against a Python node on the same images
+  tools/load_test --recorder                                 what recording costs
   tools/load_test --width 1920 --height 1080 --encoding bgr8 --rate-hz 60
   tools/load_test --regions 8 --node-args '-p device:=cpu'
   tools/load_test --publish-only --topic /camera/image_raw   a camera for any node";
@@ -39,6 +40,9 @@ pub struct Options {
     /// Measure tools/peer_node.py (Python, PyTorch, pytorch-ood) on the same images, too
     #[arg(long, conflicts_with = "publish_only")]
     pub peer: bool,
+    /// Measure the node on JPEG images at 10 Hz, without and with recording (record:=alarms)
+    #[arg(long, conflicts_with_all = ["publish_only", "suite", "soak", "peer"])]
+    pub recorder: bool,
     /// Only publish, as a camera; ends with Ctrl-C
     #[arg(long)]
     pub publish_only: bool,
@@ -100,7 +104,7 @@ pub struct Timing {
     /// Time in seconds that is published but not measured
     #[arg(long, default_value_t = 3.0, value_parser = seconds)]
     pub warmup_secs: f64,
-    /// Repetitions; those of several rows take turns [default: 1, with --suite and --peer 3]
+    /// Repetitions; those of several rows take turns [default: 1, with --suite, --peer and --recorder 3]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub repetitions: Option<u32>,
 }

@@ -64,7 +64,13 @@ const FIGURES: &[(&str, &str, usize, Figure)] = &[
 /// Processors that may be busy with something else before the figures count as noisy.
 const QUIET_CORES: f64 = 0.25;
 
-/// Figures of which the node's is divided by the peer's.
+/// Pairs of programs whose figures are divided: what is said, in JSON and in words, what is divided and by what.
+const PAIRS: [(&str, &str, Kind, Kind); 2] = [
+    ("node_to_peer", "node ÷ peer", Kind::MonitorNode, Kind::PeerNode),
+    ("recording_to_not", "recording ÷ not", Kind::MonitorRecording, Kind::MonitorNode),
+];
+
+/// Figures that are divided.
 const RATIOS: [&str; 4] =
     ["stamp_to_answer_p50_ms", "stamp_to_answer_p99_ms", "arrival_to_answer_p50_ms", "cpu_ms_per_image"];
 
@@ -84,9 +90,12 @@ pub fn text(rows: &[Row]) -> String {
         lines.extend(row.stages().iter().map(stage));
         lines.extend(row.noise());
     }
-    let ratio =
-        |(name, Spread { min, median, max })| format!("node / peer {name:<24} {median:>6.3}   ({min:.3} … {max:.3})");
-    lines.extend(ratios(rows).into_iter().map(ratio));
+    for (_, words, over, under) in PAIRS {
+        let ratio =
+            |(name, Spread { min, median, max })| format!("{words} {name:<24} {median:>6.3}   ({min:.3} … {max:.3})");
+        lines.extend(ratios(rows, over, under).into_iter().map(ratio));
+    }
+    lines.extend(recorder_percent(rows).map(|percent| format!("recording takes {percent:.1} % of a core")));
     lines.join("\n")
 }
 
@@ -101,15 +110,19 @@ pub fn markdown(rows: &[Row]) -> String {
     );
     lines.push("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |".to_owned());
     lines.extend(rows.iter().map(markdown_row));
-    let ratios: Vec<_> = ratios(rows);
-    if !ratios.is_empty() {
-        lines.extend([String::new(), "| node ÷ peer | median | smallest | largest |".to_owned()]);
-        lines.push("| --- | ---: | ---: | ---: |".to_owned());
-        let row = |(name, Spread { min, median, max }): (String, Spread)| {
-            format!("| `{name}` | {median:.3} | {min:.3} | {max:.3} |")
-        };
-        lines.extend(ratios.into_iter().map(row));
+    for (_, words, over, under) in PAIRS {
+        let ratios = ratios(rows, over, under);
+        if !ratios.is_empty() {
+            lines.extend([String::new(), format!("| {words} | median | smallest | largest |")]);
+            lines.push("| --- | ---: | ---: | ---: |".to_owned());
+            let row = |(name, Spread { min, median, max }): (String, Spread)| {
+                format!("| `{name}` | {median:.3} | {min:.3} | {max:.3} |")
+            };
+            lines.extend(ratios.into_iter().map(row));
+        }
     }
+    let recorder = recorder_percent(rows).map(|percent| format!("Recording takes {percent:.1} % of a core."));
+    lines.extend(recorder.into_iter().flat_map(|line| [String::new(), line]));
     let stages: Vec<String> = rows.iter().flat_map(markdown_stages).collect();
     if !stages.is_empty() {
         lines.extend([String::new(), "| what | stage, by the node's diagnostics | p50 / p95 / p99, ms |".to_owned()]);
@@ -203,9 +216,14 @@ pub fn json(rows: &[Row]) -> Result<Value> {
         Ok(value)
     });
     let described = described.collect::<Result<Vec<Value>>>()?;
-    let ratios: Map<String, Value> = ratios(rows).into_iter().map(|(name, spread)| (name, json!(spread))).collect();
-    let ratios = if ratios.is_empty() { Value::Null } else { Value::Object(ratios) };
-    Ok(json!({"machine": machine(), "versions": versions(), "rows": described, "node_to_peer": ratios}))
+    let mut value = json!({"machine": machine(), "versions": versions(), "rows": described});
+    for (key, _, over, under) in PAIRS {
+        let ratios: Map<String, Value> =
+            ratios(rows, over, under).into_iter().map(|(name, spread)| (name, json!(spread))).collect();
+        value[key] = if ratios.is_empty() { Value::Null } else { Value::Object(ratios) };
+    }
+    value["recorder_percent_of_a_core"] = json!(recorder_percent(rows));
+    Ok(value)
 }
 
 /// Writes the JSON to a file, or to standard output for `-`.
@@ -259,17 +277,29 @@ impl Row {
     }
 }
 
-/// Of every repetition the node's figure over the peer's, where both were measured with the same scenario.
-fn ratios(rows: &[Row]) -> Vec<(String, Spread)> {
-    let Some(peer) = rows.iter().find(|row| row.subject == Kind::PeerNode) else { return Vec::new() };
-    let same = |row: &&Row| row.subject == Kind::MonitorNode && row.scenario == peer.scenario;
-    let Some(node) = rows.iter().find(same) else { return Vec::new() };
+/// Of every repetition a figure of one program over that of another, where both were measured with the same scenario.
+fn ratios(rows: &[Row], over: Kind, under: Kind) -> Vec<(String, Spread)> {
+    let Some((over, under)) = pair(rows, over, under) else { return Vec::new() };
     let ratio = |(name, _, _, figure): &(&str, &str, usize, Figure)| {
-        let pairs = node.trials.iter().zip(&peer.trials);
-        let spread = Spread::of(pairs.filter_map(|(node, peer)| Some(figure(node)? / figure(peer)?)))?;
+        let pairs = over.trials.iter().zip(&under.trials);
+        let spread = Spread::of(pairs.filter_map(|(over, under)| Some(figure(over)? / figure(under)?)))?;
         Some(((*name).to_owned(), spread))
     };
     FIGURES.iter().filter(|(name, ..)| RATIOS.contains(name)).filter_map(ratio).collect()
+}
+
+fn pair(rows: &[Row], over: Kind, under: Kind) -> Option<(&Row, &Row)> {
+    let under = rows.iter().find(|row| row.subject == under)?;
+    let over = rows.iter().find(|row| row.subject == over && row.scenario == under.scenario)?;
+    Some((over, under))
+}
+
+/// Processor time that recording adds, in percent of a core.
+fn recorder_percent(rows: &[Row]) -> Option<f64> {
+    let (with, without) = pair(rows, Kind::MonitorRecording, Kind::MonitorNode)?;
+    let millis = |row: &Row| row.spread(|trial| trial.cpu_ms_per_image).map(|spread| spread.median);
+    let images_per_sec = with.scenario.rate_hz * f64::from(with.scenario.cameras);
+    Some((millis(with)? - millis(without)?) * images_per_sec / 10.0)
 }
 
 fn quantile(quantiles: Option<Quantiles>, which: fn(&Quantiles) -> f64) -> Option<f64> {

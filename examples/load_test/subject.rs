@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 use serde_json::Value;
+use tempfile::TempDir;
 
 use super::camera::CameraTopics;
 use super::options::{Scenario, Subjects};
@@ -17,6 +18,8 @@ use super::program::{Program, parameter};
 pub enum Kind {
     /// The executable of this package.
     MonitorNode,
+    /// The same while it records: every image is an alarm, and the event goes on for as long as the measurement.
+    MonitorRecording,
     /// `tools/peer_node.py`.
     PeerNode,
 }
@@ -36,6 +39,8 @@ pub struct Topics {
 pub struct Subject {
     kind: Kind,
     program: Program,
+    /// Where a recording node writes.
+    events: Option<TempDir>,
 }
 
 impl Topics {
@@ -48,7 +53,7 @@ impl Topics {
             regions: format!("{namespace}/{name}/regions"),
         };
         let node = match kind {
-            Kind::MonitorNode => format!("{namespace}/monitor"),
+            Kind::MonitorNode | Kind::MonitorRecording => format!("{namespace}/monitor"),
             Kind::PeerNode => format!("{namespace}/peer"),
         };
         let output = |name: &String| if names.len() == 1 { node.clone() } else { format!("{node}/{name}") };
@@ -68,11 +73,15 @@ impl Subject {
         topics: &Topics,
         fit: Option<&Path>,
     ) -> Result<Self> {
+        let events = (kind == Kind::MonitorRecording).then(tempfile::tempdir).transpose()?;
         let command = match kind {
-            Kind::MonitorNode => monitor(subjects, scenario, topics)?,
+            Kind::MonitorNode | Kind::MonitorRecording => {
+                let events = events.as_ref().map(TempDir::path);
+                monitor(subjects, scenario, topics, events)?
+            }
             Kind::PeerNode => peer(subjects, topics, fit.context("the peer needs images to fit")?),
         };
-        Ok(Self { kind, program: Program::start(command)? })
+        Ok(Self { kind, program: Program::start(command)?, events })
     }
 
     /// Which program it is.
@@ -96,9 +105,16 @@ impl Subject {
     /// Asks the process to end as Ctrl-C does, and checks that it does so cleanly.
     ///
     /// # Errors
-    /// When it does not.
+    /// When it does not, or when it should have recorded something and did not.
     pub fn end(self) -> Result<()> {
-        self.program.end()
+        self.program.end()?;
+        let Some(events) = self.events else { return Ok(()) };
+        let complete = std::fs::read_dir(events.path())?.filter_map(Result::ok);
+        ensure!(
+            complete.map(|event| event.path().join("metadata.yaml")).any(|file| file.exists()),
+            "nothing was recorded"
+        );
+        Ok(())
     }
 }
 
@@ -123,14 +139,30 @@ pub fn has_parameter(subjects: &Subjects, name: &str) -> Result<bool> {
     Ok(table.iter().any(|row| row["name"] == name))
 }
 
-fn monitor(subjects: &Subjects, scenario: &Scenario, topics: &Topics) -> Result<Command> {
+fn monitor(subjects: &Subjects, scenario: &Scenario, topics: &Topics, events: Option<&Path>) -> Result<Command> {
     let mut command = Command::new(executable(subjects)?);
     command.args(["--ros-args", "--log-level", "warn", "-r", &format!("__ns:={}", topics.namespace)]);
     for (name, value) in parameters(subjects, scenario, topics) {
         command.args(parameter(&name, &value));
     }
+    for (name, value) in events.map(recording).into_iter().flatten() {
+        command.args(parameter(name, &value));
+    }
     command.args(subjects.node_args.split_whitespace());
     Ok(command)
+}
+
+/// What makes a node record everything from the first image on.
+fn recording(events: &Path) -> [(&'static str, String); 6] {
+    let text = str::to_owned;
+    [
+        ("record", text("alarms")),
+        ("record_path", events.display().to_string()),
+        ("record_after_secs", text("600.0")),
+        ("record_free_mib", text("0")),
+        ("suspect_level", text("1.0")),
+        ("alarm_level", text("1.0")),
+    ]
 }
 
 fn parameters(subjects: &Subjects, scenario: &Scenario, topics: &Topics) -> Vec<(String, String)> {

@@ -26,7 +26,7 @@ Use images that neither the model nor the monitor was trained or calibrated on.
 Labelled images lie in one folder per class, named after the class or its index;
 OOD images may be nested in any way. Known images whose file names are the same
 up to the last `_` show one object (a track); confidence intervals are wider for
-few tracks. --report makes one page, DIR/index.html, that needs nothing else.";
+few tracks, and what all views say together is reported, too. --report makes one page, DIR/index.html, that needs nothing else.";
 
 /// Measure a monitor: accuracy, false alarms, and how well it tells unknown images
 ///
@@ -123,7 +123,9 @@ impl Evaluate {
         }
         let classes = &judge.extractor.classifier.manifest().classes;
         let bootstrap = Bootstrap { resamples: self.resamples, seed: self.seed };
-        Ok(Evaluated { report: EvaluationReport::new(classes, &known, &ood, bootstrap), known, ood })
+        let objects = judge.monitor.over_time().objects.as_ref();
+        let report = EvaluationReport::new(classes, &known, &ood, objects, bootstrap);
+        Ok(Evaluated { report, known, ood })
     }
 
     fn list_ood(&self) -> anyhow::Result<BTreeMap<String, Vec<ImageFile>>> {

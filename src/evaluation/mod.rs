@@ -9,6 +9,7 @@ mod corruption;
 mod interval;
 mod levels;
 mod metrics;
+mod objects;
 mod report;
 pub mod report_page;
 mod scored;
@@ -20,6 +21,7 @@ pub use corruption::{Corruption, STRENGTHS};
 pub use interval::{CONFIDENCE, Interval};
 pub use levels::{AlarmIntervals, AlarmRates, ByLevel, LEVELS};
 pub use metrics::{Ranking, accuracy, alarms};
+pub use objects::{ObjectAlarms, OodObjects};
 pub use report::{EvaluationReport, InDistributionDetector, InDistributionReport, OodDetector, OodReport};
 pub use scored::{ScoredImage, ScoredSet, Scores};
 

@@ -7,9 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::bootstrap::Groups;
 use super::classes::{by_class, tracks};
 use super::metrics::Ranks;
+use super::objects::{ObjectAlarms, ObjectScores, OodObjects};
 use super::{
     AlarmIntervals, AlarmRates, Bootstrap, ClassReport, Interval, Ranking, ScoredImage, ScoredSet, Scores, accuracy,
 };
+use crate::calibration::ObjectCalibrator;
 
 /// Everything `evaluate` finds out. All rates and areas are in 0..1, and `None` (JSON `null`) where undefined, for
 /// example a misclassification AUROC without a misclassified image.
@@ -37,6 +39,8 @@ pub struct InDistributionReport {
     pub detectors: BTreeMap<String, InDistributionDetector>,
     /// By name of the true class; classes without images are left out.
     pub classes: BTreeMap<String, ClassReport>,
+    /// Verdicts on objects; `None` where the monitor gives none, or where no track has enough views.
+    pub objects: Option<ObjectAlarms>,
 }
 
 /// Figures of one detector on images of known classes.
@@ -65,6 +69,8 @@ pub struct OodReport {
     pub images: usize,
     /// By name of the detector; `fused` stands for all of them together.
     pub detectors: BTreeMap<String, OodDetector>,
+    /// Verdicts on objects: images whose names are the same up to the last `_` show one. `None` as for known images.
+    pub objects: Option<OodObjects>,
 }
 
 /// Figures of one detector on one set of images of unknown things. The positive class is OOD.
@@ -99,18 +105,27 @@ pub struct OodDetector {
 
 impl EvaluationReport {
     /// Computes all figures from what the monitor said about known images and about each OOD set. `classes` are the
-    /// names of the known classes by index.
+    /// names of the known classes by index, `calibrator` is what the monitor judges objects with.
     #[must_use]
     pub fn new(
         classes: &[String],
         in_distribution: &ScoredSet,
         ood: &BTreeMap<String, ScoredSet>,
+        calibrator: Option<&ObjectCalibrator>,
         bootstrap: Bootstrap,
     ) -> Self {
-        let against =
-            |(name, set): (&String, &ScoredSet)| (name.clone(), OodReport::new(in_distribution, set, bootstrap));
+        let objects =
+            |set: &ScoredSet| calibrator.map(|calibrator| ObjectScores::new(set, calibrator)).unwrap_or_default();
+        let known = objects(in_distribution);
+        let against = |(name, set): (&String, &ScoredSet)| {
+            let objects = objects(set).against(&known);
+            (name.clone(), OodReport { objects, ..OodReport::new(in_distribution, set, bootstrap) })
+        };
         Self {
-            in_distribution: InDistributionReport::new(classes, in_distribution, bootstrap),
+            in_distribution: InDistributionReport {
+                objects: known.alarms(),
+                ..InDistributionReport::new(classes, in_distribution, bootstrap)
+            },
             ood: ood.iter().map(against).collect(),
         }
     }
@@ -129,6 +144,7 @@ impl InDistributionReport {
             accuracy: accuracy(&set.correct()),
             detectors: by_name(set, detector),
             classes: by_class(set, classes),
+            objects: None,
         }
     }
 }
@@ -155,7 +171,7 @@ impl OodReport {
             let ranking = Ranking::new(in_distribution.scores(name), &scores.scores);
             OodDetector::new(&ranking, &intervals[index], &scores.p_values)
         };
-        Self { images: set.images().len(), detectors: by_name(set, detector) }
+        Self { images: set.images().len(), detectors: by_name(set, detector), objects: None }
     }
 }
 
@@ -260,7 +276,7 @@ mod tests {
         let mut unknown = ScoredSet::default();
         unknown.push(image("a.png", None, 0), [("msp", -0.4, 0.01), ("fused", 7.0, 0.0009)]);
         unknown.push(image("b.png", None, 1), [("msp", -0.2, 0.0005), ("fused", 3.5, 0.03)]);
-        EvaluationReport::new(&classes(), &known(), &BTreeMap::from([("noise".to_owned(), unknown)]), BOOTSTRAP)
+        EvaluationReport::new(&classes(), &known(), &BTreeMap::from([("noise".to_owned(), unknown)]), None, BOOTSTRAP)
     }
 
     #[test]
@@ -285,11 +301,11 @@ mod tests {
     fn undefined_figures_are_null_and_dashes() {
         let mut known = ScoredSet::default();
         known.push(image("0/0.png", Some(0), 0), [("msp", -0.9, 0.75)]);
-        let report = EvaluationReport::new(&classes(), &known, &BTreeMap::new(), BOOTSTRAP);
+        let report = EvaluationReport::new(&classes(), &known, &BTreeMap::new(), None, BOOTSTRAP);
         assert_eq!(report.in_distribution.detectors["msp"].misclassification_auroc, None);
         assert_eq!(report.in_distribution.detectors["msp"].misclassification_auroc_ci, None);
         assert!(report.to_string().contains(" – "), "{report}");
-        let empty = EvaluationReport::new(&classes(), &ScoredSet::default(), &BTreeMap::new(), BOOTSTRAP);
+        let empty = EvaluationReport::new(&classes(), &ScoredSet::default(), &BTreeMap::new(), None, BOOTSTRAP);
         assert_eq!((empty.in_distribution.accuracy, empty.in_distribution.tracks), (None, 0));
     }
 
@@ -303,7 +319,7 @@ mod tests {
             known.push(image(&key, Some(0), usize::from(number > 280)), [("fused", score, 0.5)]);
             unknown.push(image(&key, None, 0), [("fused", 30.0 + f32::from(number) / 5.0, 0.01)]);
         }
-        EvaluationReport::new(&classes(), &known, &BTreeMap::from([("set".to_owned(), unknown)]), BOOTSTRAP)
+        EvaluationReport::new(&classes(), &known, &BTreeMap::from([("set".to_owned(), unknown)]), None, BOOTSTRAP)
     }
 
     #[test]
@@ -331,7 +347,7 @@ mod tests {
     #[test]
     fn without_resamples_there_are_no_intervals_by_resampling() {
         let none = Bootstrap { resamples: 0, seed: 1 };
-        let report = EvaluationReport::new(&classes(), &known(), &BTreeMap::new(), none);
+        let report = EvaluationReport::new(&classes(), &known(), &BTreeMap::new(), None, none);
         let fused = &report.in_distribution.detectors["fused"];
         assert_eq!((fused.misclassification_auroc, fused.misclassification_auroc_ci), (Some(1.0), None));
         assert!(fused.alarm_rate_ci.at_1_percent.is_some());

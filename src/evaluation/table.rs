@@ -2,12 +2,13 @@
 
 use std::fmt;
 
-use super::{EvaluationReport, InDistributionReport, Interval, OodReport, fused_last};
+use super::{EvaluationReport, InDistributionReport, Interval, ObjectAlarms, OodReport, fused_last};
 
 const LEGEND: &str = "\
 All figures in %; the positive class is OOD. Brackets: 95 % confidence, by resampling tracks or, for alarms, binomial.
 FPR95: known images alarmed when 95 % of OOD is caught. TPR@1%: OOD caught when 1 % of the known images is alarmed.
 alarm@1%: images with a p-value up to that. det.acc.: accuracy at the best threshold when OOD is as frequent as known.
+objects: all views of a track together, after its last view; ever: after any of its views.
 err. AUROC: how well misclassified images are told. AURC: mean share of errors among the images trusted most.";
 
 /// Title and width of a column.
@@ -67,7 +68,7 @@ impl fmt::Display for InDistributionReport {
             ];
             write_row(formatter, name, &KNOWN, cells)?;
         }
-        Ok(())
+        self.objects.as_ref().map_or(Ok(()), |alarms| writeln!(formatter, "{}", objects(alarms)))
     }
 }
 
@@ -89,8 +90,22 @@ impl fmt::Display for OodReport {
             ];
             write_row(formatter, name, &OOD, cells)?;
         }
-        Ok(())
+        self.objects.as_ref().map_or(Ok(()), |found| {
+            let (auroc, fpr95) = (percent(found.auroc), percent(found.fpr95));
+            writeln!(formatter, "{}, AUROC {auroc}, FPR95 {fpr95}", objects(&found.alarms))
+        })
     }
+}
+
+/// Alarms on objects in one line.
+fn objects(alarms: &ObjectAlarms) -> String {
+    let [_, last, last_rarely] = alarms.alarm_rate.each().map(|rate| percent(*rate));
+    let [_, ever, ever_rarely] = alarms.ever_alarm_rate.each().map(|rate| percent(*rate));
+    let [_, around, _] = alarms.ever_alarm_rate_ci.each().map(|interval| range(*interval));
+    format!(
+        "  {} objects: alarm@1% {last} (ever {ever} {around}), alarm@0.1% {last_rarely} (ever {ever_rarely})",
+        alarms.objects
+    )
 }
 
 fn write_row<const N: usize>(

@@ -234,6 +234,7 @@ impl ChangeDetector {
 #[cfg(test)]
 mod tests {
     use approx::assert_relative_eq;
+    use proptest::prelude::*;
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
@@ -327,20 +328,86 @@ mod tests {
         assert!(unwatched.reason.contains("not calibrated for streams"));
     }
 
-    /// Independent blocks of images that are all alike within a block.
-    #[test]
-    fn the_promise_holds_in_a_simulation() {
-        let (promised, mut random) = (Duration::from_secs(50), ChaCha8Rng::seed_from_u64(6));
+    /// Mean time between alarms over the promised one, of a stream of blocks with `images` images each; `block` gives their p-values.
+    fn realised(promised_secs: u64, blocks: u32, images: u64, mut block: impl FnMut() -> Vec<f32>) -> f64 {
+        let promised = Duration::from_secs(promised_secs);
         let mut detector = ChangeDetector::new(promised, BLOCK);
-        let blocks = 400_000u32;
-        for block in 0..u64::from(blocks) {
-            let p_value: f32 = 1.0 - random.random::<f32>();
-            for image in 0..2 {
-                detector.observe(ms(block * 500 + image * 250), [p_value].into_iter(), Some(&bets()));
+        for number in 0..u64::from(blocks) {
+            for (image, p_value) in (0..images).zip(block()) {
+                let stamp = ms(500 * number) + BLOCK * image as u32 / images as u32;
+                detector.observe(stamp, [p_value].into_iter(), Some(&bets()));
             }
         }
-        let realised = f64::from(blocks) * BLOCK.as_secs_f64() / f64::from(detector.now().alarms.max(1));
-        assert!(realised >= promised.as_secs_f64(), "{realised} s between alarms");
-        assert!(realised < 20.0 * promised.as_secs_f64(), "{realised} s: it never alarms, the test shows nothing");
+        let watched = f64::from(blocks) * BLOCK.as_secs_f64();
+        watched / f64::from(detector.now().alarms.max(1)) / promised.as_secs_f64()
+    }
+
+    fn uniform(random: &mut ChaCha8Rng) -> f32 {
+        1.0 - random.random::<f32>()
+    }
+
+    /// Whatever the images of a block have to do with each other: all alike, independent, or opposite.
+    #[test]
+    fn the_promise_holds_whatever_the_images_of_a_block_have_in_common() {
+        let mut random = ChaCha8Rng::seed_from_u64(6);
+        let alike = realised(50, 200_000, 2, || vec![uniform(&mut random); 2]);
+        let independent = realised(50, 100_000, 5, || (0..5).map(|_| uniform(&mut random)).collect());
+        let opposite = realised(50, 200_000, 2, || {
+            let p_value = uniform(&mut random);
+            vec![p_value, (1.0 - p_value).max(f32::EPSILON)]
+        });
+        for (name, ratio) in [("alike", alike), ("independent", independent), ("opposite", opposite)] {
+            assert!(ratio >= 1.0, "{name}: {ratio} of the promised time between alarms");
+        }
+        assert!(alike < 20.0, "{alike}: it never alarms, the test shows nothing");
+    }
+
+    /// What `docs/stream.md` says of the limits: blocks that depend on each other break the promise.
+    #[test]
+    fn the_promise_does_not_hold_where_blocks_depend_on_each_other() {
+        let mut random = ChaCha8Rng::seed_from_u64(7);
+        let mut latent = uniform(&mut random);
+        let sticky = realised(2000, 200_000, 2, || {
+            if random.random::<f32>() < 0.2 {
+                latent = uniform(&mut random);
+            }
+            vec![latent; 2]
+        });
+        assert!(sticky < 0.7, "{sticky} of the promised time, although strange objects stay for five blocks");
+        let strange_by_night = realised(2000, 200_000, 2, || vec![uniform(&mut random).powf(1.5); 2]);
+        assert!(
+            strange_by_night < 0.7,
+            "{strange_by_night} of the promised time, although every image is a little stranger"
+        );
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(12))]
+        #[test]
+        fn the_promise_holds_at_every_rate(seed in 0u64..1000, images in 1u64..20, promised_secs in 5u64..200) {
+            let mut random = ChaCha8Rng::seed_from_u64(seed);
+            let common: f32 = random.random();
+            let ratio = realised(promised_secs, 10_000, images, || {
+                let shared = uniform(&mut random);
+                (0..images).map(|_| if random.random::<f32>() < common { shared } else { uniform(&mut random) }).collect()
+            });
+            prop_assert!(ratio >= 1.0, "{ratio} of the promised time between alarms");
+        }
+
+        /// Stamps in any order, repeated, far away; p-values that are none.
+        #[test]
+        fn whatever_comes_the_state_stays_sound(
+            images in prop::collection::vec((0u64..200_000, prop::collection::vec(prop_oneof![Just(f32::NAN), 0f32..=1.0], 0..4)), 1..200)
+        ) {
+            let mut detector = ChangeDetector::new(HOUR, BLOCK);
+            for (stamp, p_values) in images {
+                let change = detector.observe(ms(stamp), p_values.into_iter(), Some(&bets()));
+                prop_assert!(change.evidence.is_finite() && change.evidence >= 0.0);
+                prop_assert_eq!(change.alarms > 0, change.changed.is_some());
+                if let Some((begin, end)) = change.onset {
+                    prop_assert!(begin < end && end <= change.changed.unwrap_or_default() + BLOCK);
+                }
+            }
+        }
     }
 }

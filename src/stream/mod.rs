@@ -10,7 +10,7 @@ mod settings;
 mod share;
 
 pub use change::{Change, ChangeDetector, ChangeState, LONGEST_PAUSE};
-pub use object::{MOST_OBJECTS, ObjectCounts, ObjectTracker, ObjectView};
+pub use object::{MOST_OBJECTS, ObjectCounts, ObjectTracker, ObjectView, over_views};
 pub use settings::StreamSettings;
 pub use share::{AlarmShare, SHARE_WINDOW};
 

@@ -151,6 +151,17 @@ impl ObjectTracker {
     }
 }
 
+/// What is known of an object after each of its views, which came one after the other in less than the time-out.
+#[must_use]
+pub fn over_views(views: &[Judged], calibrator: &ObjectCalibrator) -> Vec<ObjectView> {
+    let mut tracker = ObjectTracker::new(Duration::from_secs(2));
+    let after = |(number, view): (u32, &Judged)| {
+        let view = View { id: "object", judged: Some(*view) };
+        tracker.observe(Duration::from_secs(number.into()), &[view], Some(calibrator))
+    };
+    (0..).zip(views).flat_map(after).collect()
+}
+
 impl Object {
     fn new(stamp: Duration, judged: Judged) -> Self {
         let mut object = Self { first: stamp, last: stamp, views: 0, latest: Vec::new(), votes: BTreeMap::new() };

@@ -36,6 +36,9 @@ impl ReportPage<'_> {
             Section::new("alarms", "Realised false alarms", self.alarm_section(&pens)?),
             Section::new("classes", "False alarms by class", self.class_section()),
         ];
+        if let Some(table) = tables::objects(self.report) {
+            sections.push(Section::new("objects", "Objects", object_section(&table)));
+        }
         for (index, (name, set)) in self.report.ood.iter().enumerate() {
             if let Some(scored) = self.ood.get(name) {
                 let content = self.ood_section(set, scored)?;
@@ -132,6 +135,15 @@ impl ReportPage<'_> {
                 fused p-value and what deviates most according to the most suspicious detectors." }
             @for gallery in galleries { (gallery) }
         })
+    }
+}
+
+fn object_section(table: &Markup) -> Markup {
+    html! {
+        p { "All views of a track together, as " code { "OodConfidence.object" } " says it. A known object may be looked at
+            after every view: it is promised that the share of those that are ever alarmed is at most nominal. Tracks of fewer
+            than eight views are left out. AUROC and FPR95 are of the evidence after the last view." }
+        div.scroll { (table) }
     }
 }
 

@@ -5,7 +5,8 @@ use maud::{Markup, html};
 use super::palette::Pen;
 use crate::evaluation::table::percent;
 use crate::evaluation::{
-    AlarmIntervals, AlarmRates, ClassReport, FUSED, InDistributionReport, Interval, LEVELS, OodReport,
+    AlarmIntervals, AlarmRates, ClassReport, EvaluationReport, FUSED, InDistributionReport, Interval, LEVELS,
+    ObjectAlarms, OodReport,
 };
 
 /// Width of a class's bar in units of its drawing.
@@ -117,6 +118,46 @@ pub(super) fn classes(report: &InDistributionReport) -> Markup {
             }
         }
     }
+}
+
+/// Verdicts on objects; `None` where there are none.
+pub(super) fn objects(report: &EvaluationReport) -> Option<Markup> {
+    let known = report.in_distribution.objects.as_ref();
+    let row = |name: &str, ranks: Option<(Option<f64>, Option<f64>)>, alarms: &ObjectAlarms| {
+        let (auroc, fpr95) = ranks.unwrap_or_default();
+        html! {
+            tr {
+                td.name { (name) }
+                td { (alarms.objects) }
+                (figure(auroc, None))
+                (figure(fpr95, None))
+                (alarm_cells(&alarms.alarm_rate, &alarms.alarm_rate_ci))
+                (alarm_cells(&alarms.ever_alarm_rate, &alarms.ever_alarm_rate_ci))
+            }
+        }
+    };
+    let unknown: Vec<_> = report.ood.iter().filter_map(|(name, set)| Some((name, set.objects.as_ref()?))).collect();
+    (known.is_some() || !unknown.is_empty()).then(|| {
+        html! {
+            table.figures {
+                thead {
+                    tr {
+                        th rowspan="2" { "set" }
+                        th rowspan="2" { "objects" }
+                        th rowspan="2" { "AUROC" }
+                        th rowspan="2" { "FPR95" }
+                        th colspan="3" { "alarmed after the last view at a nominal" }
+                        th colspan="3" { "alarmed after any view at a nominal" }
+                    }
+                    tr { @for level in LEVELS.iter().chain(&LEVELS) { th { (percent_of(*level)) } } }
+                }
+                tbody {
+                    @if let Some(alarms) = known { (row("known", None, alarms)) }
+                    @for (name, found) in unknown { (row(name, Some((found.auroc, found.fpr95)), &found.alarms)) }
+                }
+            }
+        }
+    })
 }
 
 /// A rate as a bar with its interval; a thin line marks the nominal 1 %.

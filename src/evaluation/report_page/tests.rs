@@ -48,7 +48,7 @@ fn gallery(title: &str) -> Gallery {
 }
 
 fn page(known: &ScoredSet, ood: &BTreeMap<String, ScoredSet>) -> String {
-    let report = EvaluationReport::new(&classes(), known, ood, Bootstrap { resamples: 50, seed: 1 });
+    let report = EvaluationReport::new(&classes(), known, ood, None, Bootstrap { resamples: 50, seed: 1 });
     ReportPage {
         model: "signs <1>",
         facts: vec![("monitor", "a & b".to_owned())],
