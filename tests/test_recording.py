@@ -12,9 +12,9 @@ import time
 from activation_monitor.msg import OodConfidenceArray, RegionArray
 from mcap.reader import NonSeekingReader, make_reader
 from node_case import OwnNode, setUpModule, tearDownModule
-from node_client import at, comparable, raw_image, scene, sign, strange_scene
+from node_client import Client, at, comparable, compressed, png, raw_image, scene, sign, strange_scene
 from rclpy.serialization import deserialize_message
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
 PERIOD_SECS = 0.1
@@ -120,6 +120,21 @@ class Recording(OwnNode):
                 self.assertEqual(before.detectors, again.detectors)
                 compared += 1
         self.assertGreater(compared, 5)
+
+    def test_compressed_images_are_recorded_as_they_came(self):
+        """Also those that have no regions or cannot be decoded: what went wrong is what one wants to see."""
+        self.begin(client=Client(CompressedImage), image_transport="compressed")
+        sent = {}
+        for data, regions in [(png(scene()), [sign()]), (png(strange_scene()), []), (png(scene())[:200], [sign()])] * 2:
+            self.shown += 1
+            stamp = at(self.base_secs + PERIOD_SECS * self.shown)
+            self.client.ask(compressed(data, "png"), regions, stamp)
+            sent[stamp] = data
+        self.assertTrue(self.save_event().success)
+        images = [deserialize_message(data, CompressedImage) for data in self.messages(self.recorded()[0])["/camera"]]
+        recorded = {(image.header.stamp.sec, image.header.stamp.nanosec): image for image in images}
+        for stamp, data in sent.items():
+            self.assertEqual((bytes(recorded[stamp].data), recorded[stamp].format), (data, "png"))
 
     def test_events_can_be_asked_for(self):
         self.begin()

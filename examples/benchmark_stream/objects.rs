@@ -26,6 +26,10 @@ const TEST_TRACKS: u64 = 1000;
 /// Levels at which alarms are counted.
 const LEVELS: [f32; 2] = [0.01, 0.001];
 
+/// Rows of objects among those of [`verdicts`].
+const LAST: usize = 3;
+const EVER: usize = 4;
+
 /// What a monitor says about the tracks that it was not fitted with.
 pub struct Judged {
     /// Seed of split and training.
@@ -161,6 +165,7 @@ pub fn table(judged: &[Judged]) -> String {
     text + "\nMeans of the seeds, in %; a verdict per single view, or one per track. \"Ever\": at any of its views.\n\n"
         + &rows(&all)
         + &by_seed(judged, &all)
+        + &by_level(&all)
 }
 
 /// One row per kind of verdict on tracks that were judged otherwise.
@@ -207,12 +212,30 @@ fn fpr95(one: &Verdicts) -> f64 {
     Ranking::new(&one.known.0, &one.unknown.0).fpr_at_tpr(0.95).unwrap_or(f64::NAN)
 }
 
+/// Objects at their last view at higher levels: no p-value of few tracks falls below a low one by much.
+fn by_level(all: &[Vec<Verdicts>]) -> String {
+    let mut text = String::from(
+        "\n| level | objects: false alarms, ever | caught at the last view | caught, ever |\n|---:|---:|---:|---:|\n",
+    );
+    for level in [0.01, 0.02, 0.05, 0.1] {
+        let of = |row: usize, p_values: PValues<'_>| {
+            let shares = all.iter().map(|rows| share(&p_values(&rows[row]), level));
+            let (count, of) = shares.fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
+            percent(count as f64 / of as f64)
+        };
+        let (known, unknown): (PValues<'_>, PValues<'_>) = (&|one| one.known.1.clone(), &|one| one.unknown.1.clone());
+        let (alarms, last, ever) = (of(EVER, known), of(LAST, unknown), of(EVER, unknown));
+        let _ = writeln!(text, "| {:.0} % | {alarms} | {last} | {ever} |", 100.0 * level);
+    }
+    text
+}
+
 /// FPR95 of the object over those of single and last views, seed by seed.
 fn by_seed(judged: &[Judged], all: &[Vec<Verdicts>]) -> String {
     let mut text = String::from("\nFPR95 of the object over that of single views and of the last view: ");
     let ratios = judged.iter().zip(all).map(|(one, rows)| {
         let of = |row: usize| fpr95(&rows[row]);
-        format!("seed {}: {:.2} and {:.2}", one.seed, of(3) / of(0), of(3) / of(1))
+        format!("seed {}: {:.2} and {:.2}", one.seed, of(LAST) / of(0), of(LAST) / of(1))
     });
     text += &ratios.collect::<Vec<_>>().join("; ");
     text + ".\n"
