@@ -6,6 +6,7 @@ use std::time::Duration;
 use activation_monitor::calibration::Bets;
 use activation_monitor::stream::ChangeDetector;
 use anyhow::{Context, Result};
+use indicatif::ProgressBar;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -122,6 +123,7 @@ pub fn table(judged: &[Judged]) -> Result<String> {
          for streams whose blocks do not depend on each other (first two rows); the others show its limits.\n\n\
          | stream | promised 10 min | 1 h | 10 h | 100 h |\n|---|---:|---:|---:|---:|\n",
     );
+    let bar = ProgressBar::new((Setting::ALL.len() * PROMISED_HOURS.len()) as u64);
     for (setting, name, promised) in Setting::ALL {
         let cells = PROMISED_HOURS.map(|hours| {
             let run = |one: &Judged| -> Result<(f64, u32)> {
@@ -131,6 +133,7 @@ pub fn table(judged: &[Judged]) -> Result<String> {
                 Ok(realised(setting, &tracks, bets, hours, one.seed + 7))
             };
             let runs: Vec<(f64, u32)> = judged.par_iter().map(run).collect::<Result<_>>()?;
+            bar.inc(1);
             let worst = runs.into_iter().min_by(|one, other| one.0.total_cmp(&other.0)).unwrap_or((f64::NAN, 0));
             anyhow::Ok(format!("{}{:.2}", if worst.1 < 5 { "> " } else { "" }, worst.0 / hours))
         });
@@ -138,6 +141,7 @@ pub fn table(judged: &[Judged]) -> Result<String> {
         let condition = if promised { "" } else { " *" };
         let _ = writeln!(text, "| {name}{condition} | {} |", cells.join(" | "));
     }
+    bar.finish_and_clear();
     text += "\n\\* blocks depend on each other, or the p-values are not those of calibration: no promise.\n";
     let haircuts =
         judged.iter().filter_map(|one| one.over_time.bets.as_ref()).map(|bets| format!("{:.2}", bets.haircut()));
