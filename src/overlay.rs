@@ -1,7 +1,6 @@
 //! Verdicts drawn on an image, for people who look at a camera.
 
 use std::convert::Infallible;
-use std::io::Cursor;
 
 use embedded_graphics::mono_font::MonoTextStyle;
 use embedded_graphics::mono_font::iso_8859_1::FONT_9X15_BOLD;
@@ -9,18 +8,14 @@ use embedded_graphics::pixelcolor::Rgb888;
 use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::{PrimitiveStyle, Rectangle};
 use embedded_graphics::text::{Baseline, Text};
-use image::codecs::jpeg::JpegEncoder;
+use image::RgbImage;
 use image::imageops::{self, FilterType};
-use image::{ImageError, RgbImage};
 
 use crate::frame::Region;
 use crate::monitor::Verdict;
 
 /// Longer side of an overlay in pixels: larger images are reduced, on smaller ones no text could be read.
 const LONGER_SIDE: std::ops::RangeInclusive<u32> = 640..=1280;
-
-/// Quality of JPEG images, 1..100.
-const JPEG_QUALITY: u8 = 85;
 
 /// Width of rectangles in pixels.
 const STROKE: u32 = 3;
@@ -67,16 +62,6 @@ pub fn draw(image: RgbImage, marks: &[Mark], heading: &Label) -> RgbImage {
     }
     canvas.label(Point::zero(), heading);
     canvas.0
-}
-
-/// A JPEG file.
-///
-/// # Errors
-/// [`ImageError`] for an image without pixels, or with more than 65,535 in a row or column.
-pub fn jpeg(image: &RgbImage) -> Result<Vec<u8>, ImageError> {
-    let mut bytes = Cursor::new(Vec::new());
-    JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY).encode_image(image)?;
-    Ok(bytes.into_inner())
 }
 
 fn resized(image: RgbImage, scale: f64) -> RgbImage {
@@ -172,6 +157,7 @@ mod tests {
     use image::Rgb;
 
     use super::*;
+    use crate::frame::encode_jpeg;
 
     const GREY: Rgb<u8> = Rgb([90, 90, 90]);
 
@@ -239,7 +225,7 @@ mod tests {
         let marks = [mark(0, 0, 0, 5), mark(u32::MAX, 0, 5, 5), mark(10, 10, u32::MAX, u32::MAX), mark(1, 1, 1, 1)];
         for (width, height) in [(1, 1), (0, 0), (0, 7), (640, 1)] {
             let drawn = draw(grey(width, height), &marks, &strange);
-            assert_eq!(jpeg(&drawn).is_ok(), width * height > 0 || drawn.width() * drawn.height() > 0);
+            assert_eq!(encode_jpeg(&drawn, 85).is_ok(), width * height > 0 || drawn.width() * drawn.height() > 0);
         }
     }
 }

@@ -189,8 +189,7 @@ fn line(seeds: &[&Verdicts]) -> String {
     let auroc = mean(&|one| Ranking::new(&one.known.0, &one.unknown.0).auroc().unwrap_or(f64::NAN));
     let fpr95 = mean(&|one| fpr95(one));
     let at = |p_values: PValues<'_>, level: f32| {
-        let (count, of) =
-            seeds.iter().map(|one| share(&p_values(one), level)).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
+        let (count, of) = share(&seeds.iter().flat_map(|one| p_values(one)).collect::<Vec<_>>(), level);
         let interval = Interval::of_share(count, of)
             .map_or_else(String::new, |interval| format!(" ({} – {})", percent(interval.low), percent(interval.high)));
         format!("{}{interval}", percent(count as f64 / of as f64))
@@ -219,8 +218,7 @@ fn by_level(all: &[Vec<Verdicts>]) -> String {
     );
     for level in [0.01, 0.02, 0.05, 0.1] {
         let of = |row: usize, p_values: PValues<'_>| {
-            let shares = all.iter().map(|rows| share(&p_values(&rows[row]), level));
-            let (count, of) = shares.fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
+            let (count, of) = share(&all.iter().flat_map(|rows| p_values(&rows[row])).collect::<Vec<_>>(), level);
             percent(count as f64 / of as f64)
         };
         let (known, unknown): (PValues<'_>, PValues<'_>) = (&|one| one.known.1.clone(), &|one| one.unknown.1.clone());

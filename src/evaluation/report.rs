@@ -118,21 +118,17 @@ impl EvaluationReport {
             |set: &ScoredSet| calibrator.map(|calibrator| ObjectScores::new(set, calibrator)).unwrap_or_default();
         let known = objects(in_distribution);
         let against = |(name, set): (&String, &ScoredSet)| {
-            let objects = objects(set).against(&known);
-            (name.clone(), OodReport { objects, ..OodReport::new(in_distribution, set, bootstrap) })
+            (name.clone(), OodReport::new(in_distribution, set, objects(set).against(&known), bootstrap))
         };
         Self {
-            in_distribution: InDistributionReport {
-                objects: known.alarms(),
-                ..InDistributionReport::new(classes, in_distribution, bootstrap)
-            },
+            in_distribution: InDistributionReport::new(classes, in_distribution, known.alarms(), bootstrap),
             ood: ood.iter().map(against).collect(),
         }
     }
 }
 
 impl InDistributionReport {
-    fn new(classes: &[String], set: &ScoredSet, bootstrap: Bootstrap) -> Self {
+    fn new(classes: &[String], set: &ScoredSet, objects: Option<ObjectAlarms>, bootstrap: Bootstrap) -> Self {
         let intervals = misclassification_intervals(set, bootstrap);
         let detector = |index: usize, name: &str, scores: &Scores| {
             let [right, wrong] = set.by_correctness(name);
@@ -144,7 +140,7 @@ impl InDistributionReport {
             accuracy: accuracy(&set.correct()),
             detectors: by_name(set, detector),
             classes: by_class(set, classes),
-            objects: None,
+            objects,
         }
     }
 }
@@ -165,13 +161,13 @@ impl InDistributionDetector {
 }
 
 impl OodReport {
-    fn new(in_distribution: &ScoredSet, set: &ScoredSet, bootstrap: Bootstrap) -> Self {
+    fn new(in_distribution: &ScoredSet, set: &ScoredSet, objects: Option<OodObjects>, bootstrap: Bootstrap) -> Self {
         let intervals = detection_intervals(in_distribution, set, bootstrap);
         let detector = |index: usize, name: &str, scores: &Scores| {
             let ranking = Ranking::new(in_distribution.scores(name), &scores.scores);
             OodDetector::new(&ranking, &intervals[index], &scores.p_values)
         };
-        Self { images: set.images().len(), detectors: by_name(set, detector), objects: None }
+        Self { images: set.images().len(), detectors: by_name(set, detector), objects }
     }
 }
 

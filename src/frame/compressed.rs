@@ -7,7 +7,8 @@ use std::{
     path::Path,
 };
 
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+use image::codecs::jpeg::JpegEncoder;
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
 
 use super::encoding::{Encoding, MONO8, MONO16, RGB8, RGB16, RGBA8, RGBA16};
 use super::source::{Frame, Note, mosaic_of, packed};
@@ -43,6 +44,16 @@ impl Frame<'static> {
             _ => Err(FrameError::Format { expected: "JPEG or PNG", start: start_of(data) }),
         }
     }
+}
+
+/// A JPEG file of an image; `quality` is 1..100.
+///
+/// # Errors
+/// [`ImageError`] for an image without pixels, or with more than 65,535 in a row or column.
+pub fn encode_jpeg(image: &RgbImage, quality: u8) -> Result<Vec<u8>, ImageError> {
+    let mut bytes = Vec::new();
+    JpegEncoder::new_with_quality(&mut bytes, quality).encode_image(image)?;
+    Ok(bytes)
 }
 
 /// Reads an image file: JPEG, PNG, PPM/PGM, BMP or WebP, told apart by their first bytes, not by the file's name. Samples

@@ -29,6 +29,7 @@ mod lifecycle;
 mod output;
 mod parameters;
 mod service;
+mod thread;
 mod throttle;
 
 pub use lifecycle::app::main;

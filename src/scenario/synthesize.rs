@@ -3,8 +3,6 @@
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-use image::RgbImage;
-use image::codecs::jpeg::JpegEncoder;
 use rayon::prelude::*;
 
 use super::drive::{Anomaly, Drive, DriveSettings, Lasting, SeenSign};
@@ -12,6 +10,7 @@ use crate::dataset::bag::{BagError, BagWriter};
 use crate::dataset::cdr::{
     Clock, CompressedImage, GroundTruth, GroundTruthArray, Header, Region, RegionArray, RegionOfInterest, Time,
 };
+use crate::frame::encode_jpeg;
 
 /// Topic of the camera frames, `sensor_msgs/msg/CompressedImage`.
 pub const IMAGE_TOPIC: &str = "/camera/image_raw/compressed";
@@ -184,7 +183,8 @@ struct Frame {
 impl Frame {
     fn draw(drive: &Drive, options: &SynthesizeArgs, index: usize) -> Result<Self, SynthesizeError> {
         let (image, signs) = drive.frame(index as f32 / options.rate_hz);
-        let jpeg = encode(&image).map_err(|source| SynthesizeError::Encode { frame: index, source })?;
+        let jpeg =
+            encode_jpeg(&image, JPEG_QUALITY).map_err(|source| SynthesizeError::Encode { frame: index, source })?;
         Ok(Self { nanos: options.nanos(index), jpeg, signs })
     }
 
@@ -219,12 +219,6 @@ fn truth(sign: &SeenSign) -> GroundTruth {
         in_distribution: sign.anomaly.is_none(),
         anomaly: sign.anomaly.map_or("", |anomaly| anomaly.name()).into(),
     }
-}
-
-fn encode(image: &RgbImage) -> image::ImageResult<Vec<u8>> {
-    let mut jpeg = Vec::new();
-    JpegEncoder::new_with_quality(&mut jpeg, JPEG_QUALITY).encode_image(image)?;
-    Ok(jpeg)
 }
 
 fn within<T: PartialOrd + ToString>(

@@ -32,6 +32,18 @@ pub enum ChangeState {
     Changed,
 }
 
+impl ChangeState {
+    /// Name in messages, diagnostics and images.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "UNKNOWN",
+            Self::Nominal => "NOMINAL",
+            Self::Changed => "CHANGED",
+        }
+    }
+}
+
 /// What the images of a camera say so far.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Change {

@@ -11,11 +11,14 @@ use super::sink::{Link, Looked};
 use super::thread::{Check, Screen};
 use super::{ViewFrame, ViewPicture, ViewRegion, ViewerError, ViewerOptions, ViewerTarget, feature_map, text};
 use crate::detector::{DetectorKind, Family};
+use crate::frame::encode_jpeg;
 use crate::monitor::{FUSED, Verdict};
-use crate::overlay;
 
 /// Timeline that counts frames.
 const FRAME: &str = "frame";
+
+/// Quality of images that arrived raw, 1..100.
+const JPEG_QUALITY: u8 = 85;
 
 /// Smallest p-value that the evidence curve tells from others.
 const SMALLEST_P: f32 = 1e-6;
@@ -229,5 +232,7 @@ fn rectangle(region: &ViewRegion, (width, height): (u32, u32)) -> ([f32; 2], [f3
 }
 
 fn encode(image: &RgbImage) -> Option<Vec<u8>> {
-    overlay::jpeg(image).map_err(|error| tracing::debug!("cannot encode the image for the viewer: {error}")).ok()
+    encode_jpeg(image, JPEG_QUALITY)
+        .map_err(|error| tracing::debug!("cannot encode the image for the viewer: {error}"))
+        .ok()
 }

@@ -267,15 +267,10 @@ impl CameraHealth {
 /// What the images say over time as values.
 fn stream_values(stream: &StreamHealth) -> [(&'static str, String); 11] {
     let StreamHealth { change, objects, jumps, .. } = stream;
-    let state = match change.state {
-        ChangeState::Unknown => "UNKNOWN",
-        ChangeState::Nominal => "NOMINAL",
-        ChangeState::Changed => "CHANGED",
-    };
     let hours = change.watched.as_secs_f64() / 3600.0;
     let between = (change.alarms > 0).then(|| hours / f64::from(change.alarms));
     [
-        ("stream_state", state.to_owned()),
+        ("stream_state", change.state.as_str().to_owned()),
         ("stream_evidence", format!("{:.1}", change.evidence)),
         ("stream_threshold", format!("{:.0}", change.threshold)),
         ("stream_alarms", change.alarms.to_string()),

@@ -1,6 +1,5 @@
 //! The images of all cameras on their way through the network together.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use crate::calibration::OverTime;
@@ -113,12 +112,8 @@ impl Opened<'_> {
 
 /// Runs `action`; a panic in it becomes a reason.
 fn guarded<T>(action: impl FnOnce() -> T) -> Result<T, Refusal> {
-    // Pipeline and messages are only read, and what a panic leaves half done is dropped: nothing broken is seen again.
-    catch_unwind(AssertUnwindSafe(action)).map_err(|panic| {
-        let reason = format!(
-            "judging failed inside the program, please report it: {}",
-            panics::message(&*panic).unwrap_or("unknown cause")
-        );
+    panics::caught(action).map_err(|cause| {
+        let reason = format!("judging failed inside the program, please report it: {cause}");
         Refusal { kind: "failure inside the program", reason }
     })
 }

@@ -44,7 +44,7 @@ impl Evidence {
     pub fn image(&self) -> Option<RgbImage> {
         match &self.decoded {
             Some(frame) => Some(frame.to_rgb()),
-            None => self.picture.frame(&self.options).map(Frame::into_rgb).ok(),
+            None => self.picture.rgb(&self.options).ok(),
         }
     }
 }

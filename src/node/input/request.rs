@@ -4,8 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
+use image::RgbImage;
+
 use crate::frame::{DecodeOptions, Frame, FrameError, RawImage, Region};
 use crate::monitor::{Levels, Verdict};
+use crate::panics;
 use crate::pipeline::Outcome;
 use crate::stream::Observed;
 
@@ -254,6 +257,14 @@ impl Picture {
                 Frame::raw(&RawImage { encoding, width, height, step, is_bigendian, data }, options)
             }
         }
+    }
+
+    /// The whole image, decoded and converted.
+    ///
+    /// # Errors
+    /// Why it cannot be decoded, in words; a fault of the program included.
+    pub fn rgb(&self, options: &DecodeOptions) -> Result<RgbImage, String> {
+        panics::caught(|| self.frame(options).map(Frame::into_rgb).map_err(|error| error.to_string())).flatten()
     }
 
     /// The bytes when they are a JPEG file already.

@@ -34,6 +34,7 @@ use crate::node::parameters::qos::{Durability, Qos, Role};
 use crate::node::parameters::server::profile;
 use crate::node::parameters::settings::Settings;
 use crate::node::parameters::typed::{CameraSettings, Tuning};
+use crate::node::thread::ends_within;
 use crate::pipeline::{Deadline, Job, Pipeline, PipelineOutput};
 use crate::viewer::Viewer;
 
@@ -322,11 +323,7 @@ impl Engine {
     pub fn end(mut self, node: &mut r2r::Node) -> bool {
         self.deactivate();
         self.shared.slots.close();
-        let deadline = Instant::now() + LAST_IMAGE;
-        while !self.inference.is_finished() && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        let ended = self.inference.is_finished();
+        let ended = ends_within(&self.inference, LAST_IMAGE);
         let well = if ended {
             self.inference.join().is_ok()
         } else {

@@ -1,26 +1,30 @@
 //! Images with the verdicts drawn on them, for as long as somebody subscribes to them.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use r2r::sensor_msgs::msg::CompressedImage;
 use r2r::{Publisher, QosProfile};
 
 use super::messages;
-use crate::frame::{DecodeOptions, Frame};
+use crate::frame::{DecodeOptions, encode_jpeg};
+use crate::monitor::Verdict;
 use crate::node::inference::evidence::Judged;
 use crate::node::inference::shared::Shared;
 use crate::node::inference::slots::{Slots, Taken};
 use crate::node::input::request::{Answer, Entry, Picture};
 use crate::node::parameters::names::CameraName;
-use crate::overlay::{Label, Mark, draw, jpeg};
+use crate::node::thread::ends_within;
+use crate::overlay::{Label, Mark, draw};
 use crate::panics;
 use crate::stream::ChangeState;
 
 /// The topic, under the name of the camera.
 pub const OVERLAY: &str = "overlay/compressed";
+
+/// Quality of overlays, 1..100.
+const JPEG_QUALITY: u8 = 85;
 
 /// How often the waiting thread looks up.
 const POLL: Duration = Duration::from_secs(1);
@@ -77,11 +81,7 @@ impl Overlays {
     /// Lets the images in work be finished, for a bounded time, and takes the topics back.
     pub fn end(self, node: &mut r2r::Node) {
         self.slots.close();
-        let deadline = Instant::now() + LAST_IMAGES;
-        while !self.thread.is_finished() && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        if self.thread.is_finished() {
+        if ends_within(&self.thread, LAST_IMAGES) {
             self.publishers.into_iter().for_each(|publisher| node.destroy_publisher(publisher));
         }
     }
@@ -138,25 +138,22 @@ impl Artist {
     }
 
     fn message(&self, Drawing { answer, picture, options }: &Drawing) -> Result<CompressedImage, String> {
-        // Messages are only read, and what a panic leaves half done is dropped: nothing broken is seen again.
-        let drawn = catch_unwind(AssertUnwindSafe(|| {
-            let image = picture.frame(options).map(Frame::into_rgb).map_err(|error| error.to_string())?;
-            jpeg(&draw(image, &marks(answer, &self.classes), &heading(answer))).map_err(|error| error.to_string())
-        }));
-        let data = drawn.unwrap_or_else(|panic| Err(panics::message(&*panic).unwrap_or("unknown cause").to_owned()))?;
+        let image = picture.rgb(options)?;
+        let drawn = panics::caught(|| draw(image, &marks(answer, &self.classes), &heading(answer)))?;
+        let data = encode_jpeg(&drawn, JPEG_QUALITY).map_err(|error| error.to_string())?;
         Ok(CompressedImage { header: messages::to_header(&answer.header), format: "jpeg".to_owned(), data })
     }
 }
 
 /// What the camera as a whole shows.
 fn heading(answer: &Answer) -> Label {
-    use crate::monitor::Verdict::{InDistribution, OutOfDistribution, Unknown};
-    let (verdict, state) = match answer.observed.change.state {
-        ChangeState::Unknown => (Unknown, "camera UNKNOWN"),
-        ChangeState::Nominal => (InDistribution, "camera NOMINAL"),
-        ChangeState::Changed => (OutOfDistribution, "camera CHANGED"),
+    let state = answer.observed.change.state;
+    let verdict = match state {
+        ChangeState::Unknown => Verdict::Unknown,
+        ChangeState::Nominal => Verdict::InDistribution,
+        ChangeState::Changed => Verdict::OutOfDistribution,
     };
-    Label { verdict, lines: vec![state.to_owned()] }
+    Label { verdict, lines: vec![format!("camera {}", state.as_str())] }
 }
 
 fn marks(answer: &Answer, classes: &[String]) -> Vec<Mark> {
@@ -193,7 +190,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::monitor::{Levels, Verdict};
+    use crate::monitor::Levels;
     use crate::node::input::request::{Header, NamedRegion};
     use crate::node::input::stamp::Stamp;
     use crate::pipeline::{Hypothesis, Outcome};

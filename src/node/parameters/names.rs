@@ -149,6 +149,7 @@ fn check_token(token: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::node::output::publishers::OUTPUTS;
 
     #[test]
     fn topics_follow_the_rules_of_ros() {
@@ -191,6 +192,14 @@ mod tests {
         ] {
             let reason = check(names).unwrap_err();
             assert!(reason.contains(word), "{names:?}: {reason}");
+        }
+    }
+
+    #[test]
+    fn no_camera_is_called_like_an_output() {
+        for output in OUTPUTS {
+            let name = output.split('/').next().unwrap_or_default().to_owned();
+            assert!(check_cameras(&[name]).unwrap_err().contains("uses that name"), "{output}");
         }
     }
 
