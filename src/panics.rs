@@ -1,7 +1,6 @@
 //! What a panic that was caught says.
 
 use std::any::Any;
-#[cfg(feature = "ros")]
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Its message; `None` when it has none.
@@ -11,7 +10,6 @@ pub(crate) fn message(panic: &(dyn Any + Send)) -> Option<&str> {
 }
 
 /// Runs `action`; a panic in it becomes its message. For what is only read, so that nothing is seen again that a panic left half done.
-#[cfg(feature = "ros")]
 pub(crate) fn caught<T>(action: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(action)).map_err(|panic| message(&*panic).unwrap_or("unknown cause").to_owned())
 }

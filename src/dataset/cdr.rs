@@ -141,7 +141,7 @@ pub struct CompressedImage {
 }
 
 /// `sensor_msgs/msg/RegionOfInterest`, in pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RegionOfInterest {
     /// Leftmost column.
     pub x_offset: u32,
@@ -156,7 +156,7 @@ pub struct RegionOfInterest {
 }
 
 /// `activation_monitor/msg/Region`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Region {
     /// Name of the physical object.
     pub id: String,

@@ -5,7 +5,7 @@ pub mod cdr;
 pub mod folder;
 mod idx;
 pub mod loader;
-pub mod ood;
+pub mod verdicts;
 
 pub use folder::{ImageFile, LabelledImage, labelled_images, track_of, unlabelled_images};
 pub use idx::{IdxError, read_idx_images, read_idx_labels};

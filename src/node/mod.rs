@@ -23,13 +23,11 @@
 //! and then lists the topics of the graph, which r2r cannot safely be asked for (`health::lookup`).
 
 mod health;
-mod inference;
 mod input;
 mod lifecycle;
 mod output;
 mod parameters;
 mod service;
 mod thread;
-mod throttle;
 
 pub use lifecycle::app::main;

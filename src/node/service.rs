@@ -7,7 +7,7 @@ use futures::FutureExt;
 use futures::stream::{Stream, StreamExt};
 use r2r::{QosProfile, ServiceRequest, WrappedServiceTypeSupport};
 
-use super::throttle::Throttle;
+use crate::intake::throttle::Throttle;
 
 /// Smallest time between two lines about answers that nobody takes.
 const SAY_EVERY: Duration = Duration::from_secs(10);

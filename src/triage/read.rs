@@ -9,7 +9,7 @@ use super::pairing::{self, Key, Keys};
 use super::{CROP_PX, Cause, Place, Sighting, TriageError, groups};
 use crate::dataset::bag::{BagError, BagMessage, BagReader};
 use crate::dataset::cdr::{self, CdrError, CompressedImage, Header, Image, RosMessage};
-use crate::dataset::ood::{OodConfidence, OodConfidenceArray};
+use crate::dataset::verdicts::{OodConfidence, OodConfidenceArray};
 use crate::frame::{DecodeOptions, Frame, FrameError, RawImage, Region};
 use crate::monitor::Verdict;
 

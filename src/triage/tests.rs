@@ -7,7 +7,7 @@ use image::codecs::jpeg::JpegEncoder;
 use super::*;
 use crate::dataset::bag::{BagWriter, Encoded};
 use crate::dataset::cdr::{self, CompressedImage, Header, Image, RegionOfInterest, Time};
-use crate::dataset::ood::{Deviation, ObjectConfidence, OodConfidence, OodConfidenceArray};
+use crate::dataset::verdicts::{Deviation, ObjectConfidence, OodConfidence, OodConfidenceArray};
 use crate::scenario::draw_training_sign;
 
 const SECOND: u64 = 1_000_000_000;
@@ -240,7 +240,8 @@ fn a_place_without_a_layer_is_a_class_and_without_deviations_the_detector_counts
     output.deviations.remove(0);
     let mut nothing = result("b", 3, 0.01);
     nothing.deviations.clear();
-    let score = |name: &str, p_value| crate::dataset::ood::DetectorScore { name: name.into(), score: 1.0, p_value };
+    let score =
+        |name: &str, p_value| crate::dataset::verdicts::DetectorScore { name: name.into(), score: 1.0, p_value };
     nothing.detectors = vec![score("knn", 0.2), score("vim", 0.1)];
     bag.write("/image", START, &raw(START, "", &picture(1))).unwrap();
     bag.write("/ood", START, &verdicts(START, "", vec![output, nothing])).unwrap();

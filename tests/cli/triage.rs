@@ -6,7 +6,7 @@ use activation_monitor::{
     black_box::{BlackBox, CompressedPicture, Item, Message, RawPicture, Settings, Trigger},
     dataset::{
         cdr::{Header, Region, RegionOfInterest, Time},
-        ood::{DetectorScore, Deviation, ObjectConfidence, OodConfidence, OodConfidenceArray},
+        verdicts::{DetectorScore, Deviation, ObjectConfidence, OodConfidence, OodConfidenceArray},
     },
     scenario::draw_training_sign,
 };

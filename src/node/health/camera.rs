@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::diagnostics::{Findings, Level, Status, listed, optional};
 use super::recent::{Recent, Span};
-use super::statistics::{Counts, StreamHealth};
+use crate::counters::statistics::{Counts, StreamHealth};
 use crate::frame::Note;
-use crate::node::inference::remarks;
-use crate::node::input::counts::{FUTURE_NANOS, InputCounts};
-use crate::node::input::stamp::secs;
-use crate::node::input::timeline::Interleaved;
+use crate::inference::remarks;
+use crate::intake::counts::{FUTURE_NANOS, InputCounts};
+use crate::intake::stamp::secs;
+use crate::intake::timeline::Interleaved;
 use crate::node::lifecycle::machine::State;
 use crate::stream::{Change, ChangeState, SHARE_WINDOW};
 
@@ -311,8 +311,8 @@ fn several_publishers(topic: &TopicHealth) -> Option<String> {
 pub(super) mod tests {
     use super::super::diagnostics::tests::value;
     use super::super::recent::Totals;
-    use super::super::statistics::DropReason;
     use super::*;
+    use crate::counters::statistics::DropReason;
 
     /// A camera that is well.
     pub fn healthy() -> CameraHealth {

@@ -6,8 +6,8 @@ use r2r::QosProfile;
 use r2r::qos::{DurabilityPolicy, LivelinessPolicy, ReliabilityPolicy};
 
 use crate::node::input::endpoints::{Endpoint, Liveliness, Policies};
-use crate::node::parameters::qos::Durability;
-use crate::node::parameters::qos::Reliability;
+use crate::parameters::qos::Durability;
+use crate::parameters::qos::Reliability;
 
 /// rmw writes "any length" as the longest time that it can.
 const FOR_EVER: Duration = Duration::from_secs(9_000_000_000);

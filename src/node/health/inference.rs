@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::camera::share_values;
 use super::diagnostics::{Findings, Level, Status, optional};
-use super::latency::{self, Stages};
 use super::recent::Recent;
+use crate::counters::latency::{self, Stages};
 use crate::node::lifecycle::machine::State;
 
 /// What is known of network and monitor at the time of a report.

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::statistics::{Counts, DropReason};
-use super::window::History;
+use crate::counters::statistics::{Counts, DropReason};
+use crate::counters::window::History;
 
 /// Whether every image is dropped is asked of at least this time.
 const LATEST: Duration = Duration::from_secs(2);

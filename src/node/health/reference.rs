@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::latency::{STAGES, StageKeys};
+use crate::counters::latency::{STAGES, StageKeys};
 
 /// One status of the message.
 struct Task {

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::node::parameters::qos::Durability;
-use crate::node::parameters::qos::Reliability;
+use crate::parameters::qos::Durability;
+use crate::parameters::qos::Reliability;
 
 /// Publishers and subscriptions that a message names at most.
 const MAX_NAMED: usize = 5;

@@ -5,11 +5,11 @@ use r2r::activation_monitor::msg as ours;
 use r2r::sensor_msgs::msg::{CompressedImage, Image};
 use r2r::{NativeMsg, WrappedTypesupport};
 
-#[cfg(vision_msgs)]
-use super::boxes::BoundingBox;
-use super::request::{Bytes, Header, NamedRegion, Picture, Regions};
-use super::stamp::Stamp;
 use crate::frame::Region;
+#[cfg(vision_msgs)]
+use crate::intake::boxes::BoundingBox;
+use crate::intake::request::{Bytes, Header, NamedRegion, Picture, Regions};
+use crate::intake::stamp::Stamp;
 
 /// A message that owns its memory and is only read.
 struct ReadOnly<T: WrappedTypesupport + 'static>(NativeMsg<T>);

@@ -12,11 +12,11 @@ use futures::task::LocalSpawnExt;
 use r2r::activation_monitor::msg::RegionArray;
 use r2r::sensor_msgs::msg::{CompressedImage, Image};
 
-use super::camera::{Arrival, Camera};
 use super::native;
+use crate::intake::camera::{Arrival, Camera};
 use crate::node::output::publishers::RosClock;
 use crate::node::parameters::server::profile;
-use crate::node::parameters::typed::{CameraSettings, RegionsType, Transport};
+use crate::parameters::typed::{CameraSettings, RegionsType, Transport};
 
 const WITHOUT_VISION_MSGS: &str = "the parameter `regions_type` is detection2d_array, but this node was built without \
      vision_msgs: install vision_msgs, source it and build again, or set regions_type to region_array";
@@ -111,9 +111,9 @@ impl Drop for Subscriptions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::node::parameters::names::CameraName;
-    use crate::node::parameters::settings::Settings;
-    use crate::node::parameters::table::Value;
+    use crate::parameters::names::CameraName;
+    use crate::parameters::settings::Settings;
+    use crate::parameters::table::Value;
 
     #[test]
     fn detections_are_refused_where_their_messages_are_not_known() {

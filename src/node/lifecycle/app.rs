@@ -17,11 +17,11 @@ use crate::node::health::transport;
 use crate::node::health::{logging, lookup};
 use crate::node::input::names::Names;
 use crate::node::parameters::arguments::Arguments;
-use crate::node::parameters::overrides::{self, Overrides};
-use crate::node::parameters::reference::NODE_NAME;
 use crate::node::parameters::server::ParameterServer;
-use crate::node::parameters::settings::Settings;
 use crate::panics;
+use crate::parameters::overrides::{self, Overrides};
+use crate::parameters::reference::NODE_NAME;
+use crate::parameters::settings::Settings;
 
 /// Longest wait for a message; bounds how late a signal or an overdue image is seen.
 const WAIT: Duration = Duration::from_millis(20);

@@ -15,10 +15,10 @@ use crate::node::health::reporter::{Situation, subscriptions};
 use crate::node::input::endpoints::Subscription;
 use crate::node::input::names::Names;
 use crate::node::output::publishers::{OUTPUTS, RosClock};
-use crate::node::parameters::qos::Role;
-use crate::node::parameters::settings::{Settings, Stage};
 use crate::node::parameters::store::{Rules, check_alarm_level};
 use crate::node::service::Service;
+use crate::parameters::qos::Role;
+use crate::parameters::settings::{Settings, Stage};
 
 /// Lifecycle, and what the node has in its present state.
 pub struct Managed {

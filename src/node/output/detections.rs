@@ -5,9 +5,9 @@ use r2r::vision_msgs::msg::{
     BoundingBox2D, Detection2D, Detection2DArray, ObjectHypothesis, ObjectHypothesisWithPose, Point2D, Pose2D,
 };
 
-use super::messages::{Identity, to_header};
-use crate::node::input::boxes::BoundingBox;
-use crate::node::input::request::{Answer, Entry};
+use crate::inference::messages::Identity;
+use crate::intake::boxes::BoundingBox;
+use crate::intake::request::{Answer, Entry, Header};
 use crate::pipeline::Hypothesis;
 
 /// One detection per region, in the same order, with the best classes as hypotheses; none where the region could not be
@@ -33,6 +33,11 @@ fn results(entry: &Entry, classes: &[String]) -> Vec<ObjectHypothesisWithPose> {
     top_k.iter().map(hypothesis).collect()
 }
 
+fn to_header(header: &Header) -> r2r::std_msgs::msg::Header {
+    let stamp = r2r::builtin_interfaces::msg::Time { sec: header.stamp.sec, nanosec: header.stamp.nanosec };
+    r2r::std_msgs::msg::Header { stamp, frame_id: header.frame_id.clone() }
+}
+
 fn to_box(BoundingBox { center_x: x, center_y: y, theta, size_x, size_y }: BoundingBox) -> BoundingBox2D {
     BoundingBox2D { center: Pose2D { position: Point2D { x, y }, theta }, size_x, size_y }
 }
@@ -41,9 +46,9 @@ fn to_box(BoundingBox { center_x: x, center_y: y, theta, size_x, size_y }: Bound
 mod tests {
     use super::*;
     use crate::frame::Region;
+    use crate::intake::request::NamedRegion;
+    use crate::intake::stamp::Stamp;
     use crate::monitor::Levels;
-    use crate::node::input::request::{Header, NamedRegion};
-    use crate::node::input::stamp::Stamp;
     use crate::pipeline::Outcome;
     use crate::stream::Observed;
 

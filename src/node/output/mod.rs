@@ -2,8 +2,8 @@
 
 #[cfg(vision_msgs)]
 pub mod detections;
-pub mod messages;
 pub mod overlay;
 pub mod publishers;
 pub mod recording;
+pub mod topic;
 pub mod view;

@@ -4,20 +4,21 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use r2r::sensor_msgs::msg::CompressedImage;
-use r2r::{Publisher, QosProfile};
+use r2r::QosProfile;
 
-use super::messages;
+use super::topic::Topic;
+use crate::dataset::cdr::CompressedImage;
 use crate::frame::{DecodeOptions, encode_jpeg};
+use crate::inference::evidence::Judged;
+use crate::inference::messages;
+use crate::inference::shared::Shared;
+use crate::inference::slots::{Slots, Taken};
+use crate::intake::request::{Answer, Entry, Picture};
 use crate::monitor::Verdict;
-use crate::node::inference::evidence::Judged;
-use crate::node::inference::shared::Shared;
-use crate::node::inference::slots::{Slots, Taken};
-use crate::node::input::request::{Answer, Entry, Picture};
-use crate::node::parameters::names::CameraName;
 use crate::node::thread::ends_within;
 use crate::overlay::{Label, Mark, draw};
 use crate::panics;
+use crate::parameters::names::CameraName;
 use crate::stream::ChangeState;
 
 /// The topic, under the name of the camera.
@@ -34,14 +35,14 @@ const LAST_IMAGES: Duration = Duration::from_secs(2);
 
 /// Publishers of the overlays of all cameras, and the thread that draws them.
 pub struct Overlays {
-    publishers: Vec<Publisher<CompressedImage>>,
+    publishers: Vec<Topic<CompressedImage>>,
     slots: Arc<Slots<Drawing>>,
     thread: JoinHandle<()>,
 }
 
 /// The same as the inference thread sees it.
 pub struct ToOverlays {
-    publishers: Vec<Publisher<CompressedImage>>,
+    publishers: Vec<Topic<CompressedImage>>,
     slots: Arc<Slots<Drawing>>,
     shared: Shared,
 }
@@ -67,7 +68,7 @@ impl Overlays {
     ) -> anyhow::Result<(Self, ToOverlays)> {
         let mut publisher = |camera: &CameraName| {
             let topic = camera.topic(OVERLAY);
-            node.create_publisher(&topic, qos(&topic))
+            Topic::create(node, &topic, qos(&topic))
         };
         let publishers = cameras.iter().map(&mut publisher).collect::<r2r::Result<Vec<_>>>()?;
         let slots = Arc::new(Slots::new(cameras.len()));
@@ -82,7 +83,7 @@ impl Overlays {
     pub fn end(self, node: &mut r2r::Node) {
         self.slots.close();
         if ends_within(&self.thread, LAST_IMAGES) {
-            self.publishers.into_iter().for_each(|publisher| node.destroy_publisher(publisher));
+            self.publishers.into_iter().for_each(|publisher| publisher.destroy(node));
         }
     }
 }
@@ -90,7 +91,7 @@ impl Overlays {
 impl ToOverlays {
     /// Has the newest image of a camera drawn when somebody subscribes to it. Never waits: an older one that waits gives way, counted.
     pub fn show(&self, camera: usize, judged: &Judged) {
-        if !self.publishers[camera].get_inter_process_subscription_count().is_ok_and(|subscribers| subscribers > 0) {
+        if !self.publishers[camera].is_heard() {
             return;
         }
         let Judged { answer, evidence } = judged;
@@ -103,7 +104,7 @@ impl ToOverlays {
 
 /// The thread that draws.
 struct Artist {
-    publishers: Vec<Publisher<CompressedImage>>,
+    publishers: Vec<Topic<CompressedImage>>,
     slots: Arc<Slots<Drawing>>,
     shared: Shared,
     classes: Arc<[String]>,
@@ -190,9 +191,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::intake::request::{Header, NamedRegion};
+    use crate::intake::stamp::Stamp;
     use crate::monitor::Levels;
-    use crate::node::input::request::{Header, NamedRegion};
-    use crate::node::input::stamp::Stamp;
     use crate::pipeline::{Hypothesis, Outcome};
     use crate::stream::{Change, ObjectView, Observed};
 

@@ -3,15 +3,16 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use r2r::activation_monitor::msg::{ClassificationArray, OodConfidenceArray, StreamState};
-use r2r::{Clock, Publisher, QosProfile};
+use r2r::{Clock, QosProfile};
 
-use super::messages::{self, Identity};
 use super::overlay::OVERLAY;
-use crate::node::input::request::Answer;
-use crate::node::input::stamp::Stamp;
-use crate::node::parameters::names::CameraName;
-use crate::node::parameters::qos::Durability;
+use super::topic::Topic;
+use crate::dataset::verdicts::{ClassificationArray, OodConfidenceArray, StreamState};
+use crate::inference::messages::{self, Identity};
+use crate::intake::request::Answer;
+use crate::intake::stamp::Stamp;
+use crate::parameters::names::CameraName;
+use crate::parameters::qos::Durability;
 
 /// The ROS clock of the node: the machine's, or that of `/clock`.
 #[derive(Clone)]
@@ -54,12 +55,12 @@ pub const OUTPUTS: &[&str] = &[
 /// Publishers of one camera.
 #[derive(Clone)]
 struct CameraOutputs {
-    classification: Publisher<ClassificationArray>,
-    ood: Publisher<OodConfidenceArray>,
-    stream_state: Publisher<StreamState>,
-    stream_changes: Publisher<StreamState>,
+    classification: Topic<ClassificationArray>,
+    ood: Topic<OodConfidenceArray>,
+    stream_state: Topic<StreamState>,
+    stream_changes: Topic<StreamState>,
     #[cfg(vision_msgs)]
-    detections: Publisher<r2r::vision_msgs::msg::Detection2DArray>,
+    detections: r2r::Publisher<r2r::vision_msgs::msg::Detection2DArray>,
 }
 
 /// Publishers of `classification`, `ood`, `stream_state` and `stream_changes` (and `detections`, where vision_msgs was there when the node was built) for
@@ -88,10 +89,10 @@ impl Outputs {
             let [classification, ood, state, changes] =
                 ["classification", "ood", "stream_state", CHANGES].map(|output| camera.topic(output));
             Ok(CameraOutputs {
-                classification: node.create_publisher(&classification, qos(&classification))?,
-                ood: node.create_publisher(&ood, qos(&ood))?,
-                stream_state: node.create_publisher(&state, qos(&state))?,
-                stream_changes: node.create_publisher(&changes, latched(&changes))?,
+                classification: Topic::create(node, &classification, qos(&classification))?,
+                ood: Topic::create(node, &ood, qos(&ood))?,
+                stream_state: Topic::create(node, &state, qos(&state))?,
+                stream_changes: Topic::create(node, &changes, latched(&changes))?,
                 #[cfg(vision_msgs)]
                 detections: node.create_publisher(&camera.topic("detections"), qos(&camera.topic("detections")))?,
             })
@@ -111,8 +112,9 @@ impl Outputs {
         let changed = answer.observed.has_changed.then(|| outputs.stream_changes.publish(&state));
         let classified = classified.and(changed.unwrap_or(Ok(())));
         #[cfg(vision_msgs)]
-        let classified =
-            classified.and(outputs.detections.publish(&super::detections::detections(answer, &self.identity)));
+        let classified = classified.and(
+            outputs.detections.publish(&super::detections::detections(answer, &self.identity)).map_err(Into::into),
+        );
         if let Err(error) = judged.and(classified) {
             tracing::error!("cannot publish the answer to the image of {:?}: {error}", answer.header.stamp);
         }
@@ -122,12 +124,26 @@ impl Outputs {
     /// Takes the topics back. Other copies publish nothing from then on.
     pub fn destroy(self, node: &mut r2r::Node) {
         for outputs in self.cameras {
-            node.destroy_publisher(outputs.classification);
-            node.destroy_publisher(outputs.ood);
-            node.destroy_publisher(outputs.stream_state);
-            node.destroy_publisher(outputs.stream_changes);
+            outputs.classification.destroy(node);
+            outputs.ood.destroy(node);
+            outputs.stream_state.destroy(node);
+            outputs.stream_changes.destroy(node);
             #[cfg(vision_msgs)]
             node.destroy_publisher(outputs.detections);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parameters::names::check_cameras;
+
+    #[test]
+    fn no_camera_is_called_like_an_output() {
+        for output in OUTPUTS {
+            let name = output.split('/').next().unwrap_or_default().to_owned();
+            assert!(check_cameras(&[name]).unwrap_err().contains("uses that name"), "{output}");
         }
     }
 }

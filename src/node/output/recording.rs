@@ -6,17 +6,18 @@ use std::time::Duration;
 
 use r2r::WrappedTypesupport;
 
-use super::messages::{self, Identity};
 use crate::black_box::{
     self, BlackBox, BlackBoxError, CompressedPicture, Item, Message, Payload, RawPicture, Settings as BoxSettings,
     Trigger,
 };
-use crate::dataset::cdr::{self, CdrError};
+use crate::dataset::cdr::{self, CdrError, RosMessage};
+use crate::dataset::verdicts::{ClassificationArray, OodConfidenceArray, StreamState};
+use crate::inference::evidence::Judged;
+use crate::inference::messages::{self, Identity, to_header};
+use crate::intake::request::{Answer, Entry, Header, Picture};
+use crate::intake::stamp::Stamp;
 use crate::monitor::Verdict;
-use crate::node::inference::evidence::Judged;
-use crate::node::input::request::{Answer, Entry, Header, NamedRegion, Picture};
-use crate::node::input::stamp::Stamp;
-use crate::node::parameters::settings::Settings;
+use crate::parameters::settings::Settings;
 use crate::stream::ChangeState;
 
 const MIB: u64 = 1 << 20;
@@ -108,7 +109,7 @@ impl Recording {
         let picture = &judged.evidence.picture;
         self.black_box.push(image(Arc::clone(images), received, &judged.answer.header, picture));
         if let Some(topic) = regions {
-            let message = region_array(&judged.answer);
+            let message = messages::regions(&judged.answer);
             let bytes = size_of::<cdr::Region>() * message.regions.len();
             self.black_box.push(Item::new(Arc::clone(topic), received, Message { message, bytes }));
         }
@@ -125,36 +126,17 @@ fn nanos(stamp: Stamp) -> u64 {
     black_box::nanos(stamp.since_epoch())
 }
 
-fn header(Header { stamp: Stamp { sec, nanosec }, frame_id }: &Header) -> cdr::Header {
-    cdr::Header { stamp: cdr::Time { sec: *sec, nanosec: *nanosec }, frame_id: frame_id.clone() }
-}
-
 fn image(topic: Arc<str>, received: u64, of: &Header, picture: &Picture) -> Item {
     match picture.clone() {
         Picture::Compressed { format, data } => {
-            Item::new(topic, received, CompressedPicture { header: header(of), format, data: data.shared() })
+            Item::new(topic, received, CompressedPicture { header: to_header(of), format, data: data.shared() })
         }
         Picture::Raw { encoding, width, height, step, is_bigendian, data } => Item::new(
             topic,
             received,
-            RawPicture { header: header(of), encoding, width, height, step, is_bigendian, data: data.shared() },
+            RawPicture { header: to_header(of), encoding, width, height, step, is_bigendian, data: data.shared() },
         ),
     }
-}
-
-fn region_array(answer: &Answer) -> cdr::RegionArray {
-    let regions = answer.entries.iter().map(|entry| {
-        let NamedRegion { id, region, do_rectify } = &entry.region;
-        let roi = cdr::RegionOfInterest {
-            x_offset: region.x,
-            y_offset: region.y,
-            height: region.height,
-            width: region.width,
-            do_rectify: *do_rectify,
-        };
-        cdr::Region { id: id.clone(), roi }
-    });
-    cdr::RegionArray { header: header(&answer.header), regions: regions.collect() }
 }
 
 /// What the node says of an image.
@@ -176,9 +158,9 @@ struct SaidOf {
 impl Payload for SaidOf {
     fn type_name(&self) -> &'static str {
         match self.said {
-            Said::Classification => "activation_monitor/msg/ClassificationArray",
-            Said::Ood => "activation_monitor/msg/OodConfidenceArray",
-            Said::StreamState => "activation_monitor/msg/StreamState",
+            Said::Classification => ClassificationArray::TYPE,
+            Said::Ood => OodConfidenceArray::TYPE,
+            Said::StreamState => StreamState::TYPE,
         }
     }
 
@@ -193,11 +175,10 @@ impl Payload for SaidOf {
     fn cdr(&self) -> Result<Vec<u8>, CdrError> {
         let Self { answer, published, identity, .. } = self;
         match self.said {
-            Said::Classification => messages::classification(answer, *published, identity).to_serialized_bytes(),
-            Said::Ood => messages::ood(answer, *published, identity).to_serialized_bytes(),
-            Said::StreamState => messages::stream_state(answer).to_serialized_bytes(),
+            Said::Classification => cdr::encode(&messages::classification(answer, *published, identity)),
+            Said::Ood => cdr::encode(&messages::ood(answer, *published, identity)),
+            Said::StreamState => cdr::encode(&messages::stream_state(answer)),
         }
-        .map_err(|error| CdrError::Ros { expected: self.type_name(), reason: error.to_string() })
     }
 }
 

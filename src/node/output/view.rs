@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::inference::evidence::{Evidence, Judged};
+use crate::inference::shared::Shared;
+use crate::intake::request::Entry;
 use crate::monitor::Verdict;
-use crate::node::inference::evidence::{Evidence, Judged};
-use crate::node::inference::shared::Shared;
-use crate::node::input::request::Entry;
-use crate::node::parameters::names::CameraName;
-use crate::node::parameters::settings::Settings;
-use crate::node::parameters::typed::Tuning;
+use crate::parameters::names::CameraName;
+use crate::parameters::settings::Settings;
+use crate::parameters::typed::Tuning;
 use crate::pipeline::Pipeline;
 use crate::viewer::{
     ViewFrame, ViewPicture, ViewRegion, Viewer, ViewerError, ViewerOptions, ViewerTarget, choose_layers,
@@ -144,10 +144,10 @@ mod tests {
 
     use super::*;
     use crate::frame::DecodeOptions;
+    use crate::intake::request::{Answer, Bytes, Header, NamedRegion, Picture};
+    use crate::intake::stamp::Stamp;
     use crate::monitor::Levels;
-    use crate::node::input::request::{Answer, Bytes, Header, NamedRegion, Picture};
-    use crate::node::input::stamp::Stamp;
-    use crate::node::parameters::table::Value;
+    use crate::parameters::table::Value;
     use crate::pipeline::{Hypothesis, Outcome};
     use crate::stream::Observed;
 

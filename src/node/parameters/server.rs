@@ -12,13 +12,13 @@ use r2r::rcl_interfaces::srv::{
 };
 use r2r::{Clock, Publisher, QosProfile};
 
-use super::qos::Reliability;
-use super::qos::{Durability, History, Qos, Role};
-use super::settings::Settings;
 use super::store::{self, Descriptor, Difference, Range, Rules};
-use super::table::Value;
 use crate::node::output::publishers::RosClock;
 use crate::node::service::Service;
+use crate::parameters::qos::Reliability;
+use crate::parameters::qos::{Durability, History, Qos, Role};
+use crate::parameters::settings::Settings;
+use crate::parameters::table::Value;
 
 /// Where every node tells changes of its parameters.
 const EVENTS_TOPIC: &str = "/parameter_events";
@@ -324,7 +324,7 @@ mod tests {
     fn an_event_says_who_changed_what() {
         let from = Settings::default();
         let changes = [("top_k".to_owned(), Value::Integer(5))];
-        let to = from.changed(&changes, crate::node::parameters::settings::Stage::Active).unwrap();
+        let to = from.changed(&changes, crate::parameters::settings::Stage::Active).unwrap();
         let event = event(store::difference(Some(&from), &to), "/front/monitor", Default::default());
         assert_eq!(event.node, "/front/monitor");
         assert_eq!(event.changed_parameters, [parameter(("top_k".into(), Value::Integer(5)))]);

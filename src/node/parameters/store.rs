@@ -1,8 +1,8 @@
 //! What the parameter services answer, without ROS: listing, describing and changing [`Settings`] as rclcpp does
 //! (`rclcpp::node_interfaces::NodeParameters`).
 
-use super::settings::{Settings, Stage};
-use super::table::{Kind, Parameter, ParameterError, Value, When};
+use crate::parameters::settings::{Settings, Stage};
+use crate::parameters::table::{Kind, Parameter, ParameterError, Value, When};
 
 /// Between the parts of a parameter's name.
 const SEPARATOR: char = '.';
@@ -227,7 +227,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::node::parameters::table::PARAMETERS;
+    use crate::parameters::table::PARAMETERS;
 
     /// A node in one stage whose monitor gives no p-value below 0.004.
     struct Node(Stage);
