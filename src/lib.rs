@@ -24,6 +24,7 @@ pub mod parameters;
 pub mod pattern;
 pub mod pipeline;
 pub mod queue;
+pub mod replay;
 pub mod scenario;
 mod simd;
 pub mod storage;

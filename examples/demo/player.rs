@@ -51,7 +51,7 @@ impl Player {
         let mut node = r2r::Node::create(r2r::Context::create()?, "scenario", "")?;
         let profile = QosProfile::default().keep_last(100);
         let mut publishers = BTreeMap::new();
-        for topic in bag.topics() {
+        for topic in bag.topics().iter().filter(|topic| topic.readable()) {
             let publisher = node
                 .create_publisher_untyped(&topic.name, &topic.type_name, profile.clone())
                 .with_context(|| format!("cannot play {} of type {}", topic.name, topic.type_name))?;

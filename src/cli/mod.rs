@@ -1,7 +1,8 @@
 //! The command line. One file per command; what they share lies beside them.
 //!
-//! Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage.
+//! Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a condition of `replay --fail-on` holds.
 
+mod bags;
 mod classify;
 mod evaluate;
 mod features;
@@ -12,6 +13,7 @@ mod interrupt;
 mod merge;
 mod model;
 mod output;
+mod replay;
 mod shard;
 mod synthesize;
 mod triage;
@@ -23,6 +25,9 @@ use tracing_subscriber::EnvFilter;
 
 use crate::scenario::SynthesizeArgs;
 
+/// A condition of `--fail-on` holds.
+const EXIT_CODE_GATE: u8 = 3;
+
 const EXAMPLES: &str = "\
 Examples:
   activation-monitor fit --model models/signs --data signs/train \\
@@ -32,6 +37,7 @@ Examples:
   activation-monitor classify --model models/signs --monitor signs.monitor \\
       photo.jpg
   activation-monitor synthesize --output drive
+  activation-monitor replay --model models/signs --monitor signs.monitor drive
   activation-monitor triage events --output triage
 
 A model is a folder with model.pt and model.json. Every command has --help.";
@@ -55,6 +61,7 @@ enum Command {
     Classify(classify::Classify),
     Inspect(inspect::Inspect),
     Synthesize(SynthesizeArgs),
+    Replay(replay::Replay),
     Triage(triage::Triage),
 }
 
@@ -67,6 +74,7 @@ impl Command {
             Self::Classify(command) => command.run(),
             Self::Inspect(command) => command.run(),
             Self::Synthesize(options) => synthesize::run(options),
+            Self::Replay(command) => command.run(),
             Self::Triage(command) => command.run(),
         }
     }
@@ -80,10 +88,16 @@ pub fn main() -> ExitCode {
     match interrupt::listen().and_then(|()| cli.command.run()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {}", message(&error));
-            ExitCode::FAILURE
-        }
+        Err(error) => match error.downcast_ref::<replay::GateFailed>() {
+            Some(failed) => {
+                eprintln!("{failed}");
+                ExitCode::from(EXIT_CODE_GATE)
+            }
+            None => {
+                eprintln!("error: {}", message(&error));
+                ExitCode::FAILURE
+            }
+        },
     }
 }
 

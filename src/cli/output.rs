@@ -55,7 +55,8 @@ pub(super) fn write_into(folder: &Path, name: &str, text: &str) -> anyhow::Resul
     Ok(())
 }
 
-fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+/// Writes `text` to `path`. The file is either complete or untouched.
+pub(super) fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     let mut partial = path.as_os_str().to_owned();
     partial.push(".partial");
     let partial = PathBuf::from(partial);

@@ -1,30 +1,30 @@
 //! `triage`: what a fleet did not know.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{interrupt, output};
+use super::{bags, interrupt, output};
 use crate::triage::{Collection, TriagePage, csv, groups, read_event};
 
 const EXAMPLES: &str = "\
 Example:
   activation-monitor triage robots/*/events --output triage
 
-Reads events that the node's black box recorded, or any rosbag2 recording (MCAP)
+Reads events that the node's black box recorded, or any rosbag2 recording
 with its ~/ood topic and the images; a folder of events stands for all of them.
 DIR/index.html shows the regions that were called out of distribution, those of
 the same cause and nearest class in one row, the least strange ones first: they
-are what to label next. DIR/triage.csv has one row per region. Events that were
-cut off are left out; `mcap recover` makes them whole.";
+are what to label next. DIR/triage.csv has one row per region. Of an event that
+was cut off, everything up to there counts.";
 
 /// Group what recorded events show that the network did not know, for labelling
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Triage {
-    /// Events: rosbag2 folders, .mcap files, or folders of them
+    /// Events: rosbag2 folders, .mcap or .db3 files, or folders of them
     #[arg(required = true, value_name = "EVENTS")]
     events: Vec<PathBuf>,
     /// Folder for index.html and triage.csv; made where it does not exist
@@ -49,7 +49,7 @@ struct Found {
 impl Triage {
     pub(super) fn run(&self) -> anyhow::Result<()> {
         output::check_folder(&self.output)?;
-        let paths = self.paths()?;
+        let paths = bags::named_by(&self.events)?;
         let found = self.read(&paths)?;
         for warning in &found.warnings {
             eprintln!("warning: {warning}");
@@ -91,42 +91,6 @@ impl Triage {
         bar.finish_and_clear();
         Ok(found)
     }
-
-    /// The recordings that the arguments mean.
-    fn paths(&self) -> anyhow::Result<Vec<PathBuf>> {
-        let mut paths = Vec::new();
-        for path in &self.events {
-            let inside = if path.is_dir() && !is_bag(path)? { bags_in(path)? } else { Vec::new() };
-            if inside.is_empty() {
-                paths.push(path.clone());
-            }
-            paths.extend(inside);
-        }
-        Ok(paths)
-    }
-}
-
-/// The bags in a folder, by name.
-fn bags_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let mut bags = Vec::new();
-    for path in entries(folder)? {
-        if path.is_dir() && is_bag(&path)? {
-            bags.push(path);
-        }
-    }
-    Ok(bags)
-}
-
-/// Whether a folder has recordings in it.
-fn is_bag(folder: &Path) -> anyhow::Result<bool> {
-    Ok(entries(folder)?.iter().any(|path| path.extension().is_some_and(|extension| extension == "mcap")))
-}
-
-fn entries(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let read = || folder.read_dir()?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<PathBuf>>>();
-    let mut paths = read().with_context(|| format!("cannot list {}", folder.display()))?;
-    paths.sort();
-    Ok(paths)
 }
 
 /// Draws on stderr, and only where that is a terminal.

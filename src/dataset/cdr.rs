@@ -262,6 +262,38 @@ mod tests {
         assert!(matches!(decode::<Clock>(&[0, 1, 0, 0, 1, 2]), Err(CdrError::Body { .. })));
     }
 
+    /// Every length of a text or a sequence in turn claims the most that CDR can say.
+    fn claims_too_much<M: RosMessage + DeserializeOwned>(message: &M, lengths: &[usize]) {
+        let bytes = encode(message).unwrap();
+        assert!(decode::<M>(&bytes).is_ok());
+        for &at in lengths {
+            let mut claim = bytes.clone();
+            claim[4 + at..8 + at].copy_from_slice(&u32::MAX.to_le_bytes());
+            assert!(matches!(decode::<M>(&claim), Err(CdrError::Body { .. })), "{} at {at}", M::TYPE);
+        }
+    }
+
+    #[test]
+    fn more_elements_than_bytes_are_an_error() {
+        let roi = RegionOfInterest { x_offset: 1, y_offset: 2, height: 3, width: 4, do_rectify: false };
+        let region = Region { id: "a".into(), roi };
+        let (encoding, data) = ("mono8".to_owned(), vec![1, 2]);
+        let image =
+            Image { header: header(), height: 1, width: 2, encoding, is_bigendian: 0, step: 2, data: data.clone() };
+        claims_too_much(&header(), &[8]);
+        claims_too_much(&image, &[8, 24, 40]);
+        claims_too_much(&CompressedImage { header: header(), format: "png".into(), data }, &[8, 16, 24]);
+        claims_too_much(&RegionArray { header: header(), regions: vec![region.clone()] }, &[8, 16, 20]);
+        let truth = GroundTruth {
+            region,
+            class_id: 1,
+            class_name: "stop".into(),
+            in_distribution: true,
+            anomaly: String::new(),
+        };
+        claims_too_much(&GroundTruthArray { header: header(), objects: vec![truth] }, &[8, 16, 20, 52, 64]);
+    }
+
     proptest! {
         #[test]
         fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {

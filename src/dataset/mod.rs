@@ -2,6 +2,7 @@
 
 pub mod bag;
 pub mod cdr;
+pub mod detections;
 pub mod folder;
 mod idx;
 pub mod loader;

@@ -1,6 +1,7 @@
 //! Confidence intervals.
 
 use serde::{Deserialize, Serialize};
+use statrs::distribution::{ContinuousCDF, Gamma};
 use statrs::function::beta::inv_beta_reg;
 
 /// Share of the repetitions of an experiment in which a confidence interval is to contain the true value.
@@ -32,6 +33,17 @@ impl Interval {
         let high = if count == of { 1.0 } else { inv_beta_reg(hits + 1.0, misses, 1.0 - tail) };
         (of > 0).then_some(Self { low, high })
     }
+
+    /// Interval of the rate behind `count` events in an `exposure` of time, per unit of it: the exact one of Garwood, *Biometrika* 28, 1936, with the quantiles
+    /// `G(α/2; k)` and `G(1−α/2; k+1)` of the gamma distribution. `None` without exposure. For events that come independently of each other.
+    #[must_use]
+    pub fn of_rate(count: usize, exposure: f64) -> Option<Self> {
+        let tail = 0.5 * (1.0 - CONFIDENCE);
+        let quantile = |shape: f64, share: f64| Some(Gamma::new(shape, 1.0).ok()?.inverse_cdf(share) / exposure);
+        let low = if count == 0 { 0.0 } else { quantile(count as f64, tail)? };
+        let high = quantile(count as f64 + 1.0, 1.0 - tail)?;
+        (exposure > 0.0).then_some(Self { low, high })
+    }
 }
 
 impl From<[f64; 2]> for Interval {
@@ -51,6 +63,18 @@ mod tests {
     use approx::assert_abs_diff_eq;
 
     use super::*;
+
+    /// Expected values by SciPy 1.17.1: `scipy.stats.gamma.ppf([0.025], count)` and `ppf([0.975], count + 1)`.
+    #[test]
+    fn rates() {
+        for (count, low, high) in [(0, 0.0, 3.688_879), (1, 0.025_318, 5.571_643), (10, 4.795_389, 18.390_356)] {
+            let interval = Interval::of_rate(count, 1.0).unwrap();
+            assert_abs_diff_eq!(interval.low, low, epsilon = 1e-5);
+            assert_abs_diff_eq!(interval.high, high, epsilon = 1e-5);
+        }
+        assert_abs_diff_eq!(Interval::of_rate(10, 2.0).unwrap().high, 9.195_178, epsilon = 1e-5);
+        assert_eq!(Interval::of_rate(3, 0.0), None);
+    }
 
     /// Expected values by SciPy 1.17.1:
     ///

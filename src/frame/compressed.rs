@@ -56,6 +56,18 @@ pub fn encode_jpeg(image: &RgbImage, quality: u8) -> Result<Vec<u8>, ImageError>
     Ok(bytes)
 }
 
+/// Makes an image so small that neither side is longer than `longest` pixels; a small one stays as it is.
+#[must_use]
+pub fn thumbnail(image: RgbImage, longest: u32) -> RgbImage {
+    let (width, height) = image.dimensions();
+    let longer = width.max(height);
+    if longer <= longest {
+        return image;
+    }
+    let side = |pixels: u32| (u64::from(pixels) * u64::from(longest) / u64::from(longer)).max(1) as u32;
+    image::imageops::thumbnail(&image, side(width), side(height))
+}
+
 /// Reads an image file: JPEG, PNG, PPM/PGM, BMP or WebP, told apart by their first bytes, not by the file's name. Samples
 /// of 16 bits are read as those of a compressed image with the default options.
 ///

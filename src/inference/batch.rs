@@ -1,13 +1,15 @@
 //! The images of all cameras on their way through the network together.
 
+use std::borrow::Borrow;
 use std::time::{Duration, Instant};
 
 use crate::calibration::OverTime;
 use crate::frame::{DecodeOptions, Frame, FrameError, Note, Region};
 use crate::intake::request::{Refusal, Request};
+use crate::monitor::Monitor;
 use crate::panics;
 use crate::parameters::typed::Tuning;
-use crate::pipeline::{Deadline, Job, PipelineOutput};
+use crate::pipeline::{Deadline, Job, Pipeline, PipelineOutput};
 
 /// Judges regions of images; the node's view of the pipeline.
 pub trait Judge {
@@ -17,6 +19,20 @@ pub trait Judge {
     /// What verdicts over several images are calibrated with.
     fn over_time(&self) -> &OverTime {
         &OverTime::NONE
+    }
+}
+
+/// A pipeline as a judge.
+#[derive(Debug, Clone, Copy)]
+pub struct PipelineJudge<P>(pub P);
+
+impl<P: Borrow<Pipeline>> Judge for PipelineJudge<P> {
+    fn judge(&mut self, jobs: &[Job<'_>], tuning: &Tuning, deadline: Option<Deadline>) -> Vec<PipelineOutput> {
+        self.0.borrow().judge(jobs, &tuning.levels(), tuning.top_k, deadline)
+    }
+
+    fn over_time(&self) -> &OverTime {
+        self.0.borrow().monitor().map_or(&OverTime::NONE, Monitor::over_time)
     }
 }
 

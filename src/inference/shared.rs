@@ -40,6 +40,13 @@ impl Shared {
         }
     }
 
+    /// The same for images of which every one is judged, however long it takes.
+    #[must_use]
+    pub fn keeping_all(settings: Settings, cameras: &[CameraName]) -> Self {
+        let slots = Arc::new(Slots::keeping_all(cameras.len()));
+        Self { slots, ..Self::new(Arc::new(Mutex::new(settings)), cameras) }
+    }
+
     /// The parameters that may change while images are judged.
     #[must_use]
     pub fn tuning(&self) -> Tuning {

@@ -14,6 +14,8 @@ const MAX_LASTING: usize = 4096;
 pub struct Slots<T> {
     state: Mutex<State<T>>,
     changed: Condvar,
+    /// Whether nothing gives way.
+    keeps_all: bool,
 }
 
 #[derive(Debug)]
@@ -44,7 +46,13 @@ impl<T> Slots<T> {
     #[must_use]
     pub fn new(cameras: usize) -> Self {
         let places = (0..cameras.max(1)).map(|_| VecDeque::new()).collect();
-        Self { state: Mutex::new(State { places, closed: false }), changed: Condvar::new() }
+        Self { state: Mutex::new(State { places, closed: false }), changed: Condvar::new(), keeps_all: false }
+    }
+
+    /// Places in which nothing gives way to anything newer, for who takes everything out after every item, as replays do.
+    #[must_use]
+    pub fn keeping_all(cameras: usize) -> Self {
+        Self { keeps_all: true, ..Self::new(cameras) }
     }
 
     /// Puts an item in and returns the one that had to go for it: the older one, or `item` itself when the slots are
@@ -71,7 +79,8 @@ impl<T> Slots<T> {
             return Some(item.item);
         }
         let place = &mut state.places[camera];
-        let gone = goes(place).and_then(|index| place.remove(index));
+        let gone = if self.keeps_all { None } else { goes(place) };
+        let gone = gone.and_then(|index| place.remove(index));
         place.push_back(item);
         drop(state);
         self.changed.notify_one();
@@ -151,6 +160,13 @@ mod tests {
         assert_eq!(slots.append(0, MAX_LASTING), Some(0));
         slots.close();
         assert_eq!(slots.append(0, 7), Some(7));
+    }
+
+    #[test]
+    fn nothing_gives_way_where_all_is_kept() {
+        let slots = Slots::keeping_all(1);
+        assert!((0..2 * MAX_LASTING).all(|item| slots.push(0, item).is_none() && slots.append(0, item).is_none()));
+        assert_eq!(slots.drain().len(), 4 * MAX_LASTING);
     }
 
     #[test]

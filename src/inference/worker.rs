@@ -79,10 +79,14 @@ fn work(shared: &Shared, judge: &mut impl Judge, sink: &mut impl Sink, memory: &
 }
 
 /// What was taken from the slots at one time.
-struct Round<'a> {
-    shared: &'a Shared,
-    tuning: &'a Tuning,
-    begun: Instant,
+#[derive(Debug, Clone, Copy)]
+pub struct Round<'a> {
+    /// What is shared with the rest of the node.
+    pub shared: &'a Shared,
+    /// The parameters in force.
+    pub tuning: &'a Tuning,
+    /// When it was taken.
+    pub begun: Instant,
 }
 
 impl Round<'_> {
@@ -95,13 +99,15 @@ impl Round<'_> {
         batch::look_at(judge, &requests.collect::<Vec<_>>(), self.tuning, self.begun)
     }
 
-    fn options(&self, camera: usize) -> DecodeOptions {
+    /// How images of a camera are read.
+    #[must_use]
+    pub fn options(&self, camera: usize) -> DecodeOptions {
         let bit_depth = self.shared.camera(camera).bit_depth.unwrap_or(0);
         DecodeOptions { max_pixels: self.tuning.max_image_pixels, bit_depth }
     }
 
     /// Answers an image that nobody looks at.
-    fn refuse(&self, sink: &mut impl Sink, streams: &mut Observer<'_>, camera: usize, refused: Refused) {
+    pub fn refuse(&self, sink: &mut impl Sink, streams: &mut Observer<'_>, camera: usize, refused: Refused) {
         let Refused { header, received, refusal } = refused;
         let entries = self.refused(camera, vec![NamedRegion::whole_image()], &refusal);
         let observed = streams.observe(camera, header.stamp, &entries);
@@ -110,7 +116,7 @@ impl Round<'_> {
     }
 
     /// Answers an image that was looked at.
-    fn answer(
+    pub fn answer(
         &self,
         sink: &mut impl Sink,
         streams: &mut Observer<'_>,

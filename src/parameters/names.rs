@@ -45,7 +45,8 @@ pub struct CameraName(Option<String>);
 
 impl CameraName {
     /// A camera of that name, which must have passed [`check_cameras`].
-    pub(super) fn named(name: &str) -> Self {
+    #[must_use]
+    pub fn named(name: &str) -> Self {
         Self(Some(name.to_owned()))
     }
 

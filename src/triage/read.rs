@@ -3,14 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use image::{RgbImage, imageops};
-
 use super::pairing::{self, Key, Keys};
 use super::{CROP_PX, Cause, Place, Sighting, TriageError, groups};
 use crate::dataset::bag::{BagError, BagMessage, BagReader};
 use crate::dataset::cdr::{self, CdrError, CompressedImage, Header, Image, RosMessage};
 use crate::dataset::verdicts::{OodConfidence, OodConfidenceArray};
-use crate::frame::{DecodeOptions, Frame, FrameError, RawImage, Region};
+use crate::frame::{DecodeOptions, Frame, FrameError, RawImage, Region, thumbnail};
 use crate::monitor::Verdict;
 
 /// Objects of one event that are cut out for a group at most: the page shows what many events have.
@@ -32,7 +30,7 @@ pub struct Reading {
 /// few objects per group.
 ///
 /// # Errors
-/// [`TriageError`] when the recording cannot be opened, for example because it was cut off, or when it has no verdicts or no
+/// [`TriageError`] when the recording cannot be opened, for example because it is none, or when it has no verdicts or no
 /// images to them.
 pub fn read_event(path: &Path, name: &str, suspects: bool) -> Result<Reading, TriageError> {
     let mut event = Event { name, suspects, ..Event::default() };
@@ -68,8 +66,8 @@ struct Event<'a> {
     frames: Vec<String>,
     /// Messages that could not be read and what was wrong with the first one, by topic.
     broken: BTreeMap<String, (usize, String)>,
-    /// Why the recording ends early.
-    damage: Option<String>,
+    /// Parts of the recording that were lost.
+    damage: Vec<String>,
     cameras_without_images: Vec<String>,
 }
 
@@ -86,12 +84,14 @@ impl Event<'_> {
             return Err(TriageError::NoVerdicts { found });
         }
         let wanted = [verdicts, kind(&[Image::TYPE, CompressedImage::TYPE])].concat();
-        for message in bag.only(&wanted.iter().map(String::as_str).collect::<Vec<_>>()) {
+        let mut bag = bag.only(&wanted.iter().map(String::as_str).collect::<Vec<_>>());
+        for message in bag.by_ref() {
             match message {
                 Ok(message) => self.read(&message),
-                Err(error) => self.damage = Some(error.to_string()),
+                Err(error) => self.damage.push(error.to_string()),
             }
         }
+        self.damage.extend(bag.damage().iter().map(ToString::to_string));
         Ok(())
     }
 
@@ -177,13 +177,13 @@ impl Event<'_> {
     fn cut_frame(&mut self, frame: &Frame<'_>, indices: &[usize]) -> Result<(), CutError> {
         for &index in indices {
             let sighting = &mut self.sightings[index];
-            sighting.crop = Some(shrink(frame.crop(sighting.region)?));
+            sighting.crop = Some(thumbnail(frame.crop(sighting.region)?, CROP_PX));
         }
         Ok(())
     }
 
     fn notes(&self) -> Vec<String> {
-        let damage = self.damage.iter().map(|reason| format!("it ends early: {reason}"));
+        let damage = self.damage.iter().cloned();
         let broken = self.broken.iter().map(|(topic, (count, reason))| {
             let messages = if *count == 1 { "message" } else { "messages" };
             format!("{count} {messages} on {topic} could not be read: {reason}")
@@ -244,28 +244,4 @@ fn cause(result: &OodConfidence) -> Cause {
         Place::Unknown
     };
     Cause { detector: first.detector.clone(), place, nearest }
-}
-
-/// Makes a crop as small as it is shown.
-fn shrink(crop: RgbImage) -> RgbImage {
-    let (width, height) = crop.dimensions();
-    let longer = width.max(height);
-    if longer <= CROP_PX {
-        return crop;
-    }
-    let side = |pixels: u32| (u64::from(pixels) * u64::from(CROP_PX) / u64::from(longer)).max(1) as u32;
-    imageops::thumbnail(&crop, side(width), side(height))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn crops_keep_their_shape() {
-        let size = |width, height| shrink(RgbImage::new(width, height)).dimensions();
-        assert_eq!(size(100, 20), (100, 20));
-        assert_eq!(size(1280, 640), (128, 64));
-        assert_eq!(size(1, 5000), (1, 128));
-    }
 }

@@ -302,7 +302,9 @@ fn recordings_that_are_of_no_use_say_why() {
     let file = ood.join("ood_0.mcap");
     let bytes = fs::read(&file).unwrap();
     fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
-    assert!(message(&ood).contains("is truncated"), "{}", message(&ood));
+    assert!(message(&ood).contains("record the image topic"), "{}", message(&ood));
+    fs::write(&file, &bytes[..20]).unwrap();
+    assert!(message(&ood).contains("no topics at all"), "{}", message(&ood));
 }
 
 /// A damaged recording gives what it gives, and never a panic.

@@ -1,8 +1,12 @@
 //! `metadata.yaml` beside the recording, in the layout that rosbag2 of ROS 2 Jazzy writes.
 
+mod read;
+
 use std::fmt::Write;
 
 use super::Topic;
+
+pub(super) use read::{Listed, Listing};
 
 /// Offered QoS of one publisher, as rosbag2 notes it: reliable, volatile, everything else at its default.
 const QOS: &str = "\

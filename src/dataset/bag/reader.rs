@@ -1,16 +1,16 @@
-//! Reads a rosbag2 folder or a single MCAP file in the order of log time.
+//! Reads a rosbag2 folder or a single file of one.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom};
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use mcap::sans_io::indexed_reader::{IndexedReadEvent, IndexedReader, IndexedReaderOptions};
-use mcap::sans_io::summary_reader::{SummaryReadEvent, SummaryReader, SummaryReaderOptions};
 use serde::de::DeserializeOwned;
 
-use super::{BagError, Topic};
+use super::damage::Damages;
+use super::files::{self, BagFile};
+use super::overview::{Overview, Span, Topics};
+use super::recording::Recording;
+use super::{BagError, Damage, Topic, Wanted};
 use crate::dataset::cdr::{self, RosMessage};
 
 /// One message as it lies in the bag.
@@ -41,52 +41,80 @@ impl BagMessage {
     }
 }
 
-/// Iterates over the messages of a bag. Files of a split bag follow each other by their first message.
+/// Iterates over the messages of a bag: MCAP or SQLite (`.db3`), in one file or split, compressed by rosbag2 or not.
+///
+/// The files follow each other by their first message. Within a file the messages come in the order of log time where it has
+/// an index that allows it, otherwise in the order of recording: MCAP without an index of its chunks (not chunked, or cut off)
+/// and SQLite without an index of the time stamps. Memory does not grow with the size of the bag.
+///
+/// Whatever is wrong with a file does not end the iteration. What can be read is delivered, and [`damage`](Self::damage) tells
+/// the rest. The iterator gives an error, its last item, only when the disk or the system fails.
+///
+/// A file that rosbag2 compressed as a whole is unpacked into the folder for temporary files (`TMPDIR`) and removed from there
+/// when it was read; one at a time, so that a split bag needs the space of one file. It is unpacked twice, when the bag is
+/// opened and when its turn comes, unless it is the only one.
 pub struct BagReader {
     topics: Vec<Topic>,
     span: (u64, u64),
-    waiting: VecDeque<Recording>,
-    current: Option<OpenRecording>,
-    wanted: Option<Vec<String>>,
+    waiting: VecDeque<Part>,
+    current: Option<(Recording, Progress)>,
+    wanted: Wanted,
+    damages: Damages,
 }
 
-/// A file whose summary was read.
-struct Recording {
+/// A file that was looked at.
+struct Part {
     path: PathBuf,
-    file: File,
-    size: u64,
-    summary: mcap::Summary,
+    overview: Overview,
+    /// Kept open when there is no other.
+    recording: Option<Recording>,
 }
 
-struct OpenRecording {
-    recording: Recording,
-    reader: IndexedReader,
-    channels: BTreeMap<u16, (Arc<str>, Arc<str>)>,
-    buffer: Vec<u8>,
+/// How much of what a file promises has come.
+struct Progress {
+    path: PathBuf,
+    promised: u64,
+    delivered: u64,
+    /// Messages that were lost on the way.
+    lost: u64,
+    /// Whether something was lost that cannot be counted.
+    uncounted: bool,
 }
 
 impl BagReader {
-    /// Opens a rosbag2 folder or one `.mcap` file.
+    /// Opens a rosbag2 folder or one file of one: `.mcap` or `.db3`, or either with `.zstd` behind it.
+    ///
+    /// A file whose end is missing is read once to tell what it holds.
     ///
     /// # Errors
-    /// [`BagError`] when nothing is there, another format is there, or a file is truncated, damaged or not indexed.
+    /// [`BagError`] when nothing is there, when it is no recording of ROS 2 or one that is compressed in an unknown way, when
+    /// no topic is encoded in CDR, or when the disk fails. A damaged recording is no error.
     pub fn open(path: &Path) -> Result<Self, BagError> {
-        let mut recordings = files_of(path)?.iter().map(|file| Recording::open(file)).collect::<Result<Vec<_>, _>>()?;
-        recordings.sort_by_key(|recording| recording.span().0);
-        let start = recordings.iter().map(|recording| recording.span().0).min().unwrap_or(0);
-        let end = recordings.iter().map(|recording| recording.span().1).max().unwrap_or(0);
-        let topics = topics_of(&recordings);
-        Ok(Self { topics, span: (start, end), waiting: recordings.into(), current: None, wanted: None })
+        let mut damages = Damages::default();
+        let files = files::of(path, &mut damages)?;
+        let mut parts = parts(&files, &mut damages)?;
+        parts.sort_by_key(|part| part.overview.span.0.map_or(u64::MAX, |(first, _)| first));
+        let (mut topics, mut span) = (Topics::default(), Span::default());
+        for Part { overview, .. } in &parts {
+            overview.topics.iter().for_each(|topic| topics.add(topic.clone()));
+            span.join(overview.span);
+        }
+        let topics = topics.into_vec();
+        check_encodings(path, &topics)?;
+        let span = span.0.unwrap_or_default();
+        Ok(Self { topics, span, waiting: parts.into(), current: None, wanted: Wanted::default(), damages })
     }
 
     /// Reads only these topics.
     #[must_use]
     pub fn only(mut self, topics: &[&str]) -> Self {
-        self.wanted = Some(topics.iter().map(|&topic| topic.to_owned()).collect());
+        self.wanted = Wanted(Some(topics.iter().map(|&topic| topic.to_owned()).collect()));
         self
     }
 
-    /// The topics of the bag in alphabetical order.
+    /// The topics of the bag in alphabetical order, also those that are not [readable](Topic::readable).
+    ///
+    /// The counts are those of the summary of a file where it has one, otherwise those of the messages that can be read.
     #[must_use]
     pub fn topics(&self) -> &[Topic] {
         &self.topics
@@ -98,16 +126,31 @@ impl BagReader {
         self.span
     }
 
+    /// What could not be read, as far as it is known by now: missing files and missing ends from the beginning, a damaged
+    /// part within an indexed file when its turn has come. Parts without a message of the topics that were chosen with
+    /// [`only`](Self::only) are not looked at.
+    #[must_use]
+    pub fn damage(&self) -> &[Damage] {
+        self.damages.as_slice()
+    }
+
     /// The next message of the current file, then of the next one.
     fn advance(&mut self) -> Result<Option<BagMessage>, BagError> {
         loop {
-            if let Some(open) = &mut self.current
-                && let Some(message) = open.next_message()?
-            {
-                return Ok(Some(message));
+            if let Some((recording, progress)) = &mut self.current {
+                let next = recording.next(&self.wanted);
+                progress.note(&mut recording.new_damage(), &mut self.damages);
+                if let Some(message) = next? {
+                    progress.delivered += 1;
+                    return Ok(Some(message));
+                }
+                progress.finish(&mut self.damages);
+                self.current = None;
             }
-            let Some(recording) = self.waiting.pop_front() else { return Ok(None) };
-            self.current = Some(OpenRecording::new(recording, self.wanted.as_deref())?);
+            let Some(Part { path, overview, recording }) = self.waiting.pop_front() else { return Ok(None) };
+            let mut recording = recording.map_or_else(|| Recording::open(&path), Ok)?;
+            recording.choose(&self.wanted);
+            self.current = Some((recording, Progress::new(path, &overview, &self.wanted)));
         }
     }
 }
@@ -125,151 +168,66 @@ impl Iterator for BagReader {
     }
 }
 
-impl Recording {
-    fn open(path: &Path) -> Result<Self, BagError> {
-        let mut file = File::open(path).map_err(BagError::io(path))?;
-        let size = file.metadata().map_err(BagError::io(path))?.len();
-        check_begin(path, &mut file)?;
-        let summary = read_summary(path, &mut file, size)?;
-        let messages = summary.stats.as_ref().map_or(0, |stats| stats.message_count);
-        if summary.chunk_indexes.is_empty() && messages > 0 {
-            return Err(BagError::NoIndex { path: path.to_path_buf(), messages });
-        }
-        Ok(Self { path: path.to_path_buf(), file, size, summary })
+impl Progress {
+    fn new(path: PathBuf, overview: &Overview, wanted: &Wanted) -> Self {
+        let chosen = overview.topics.iter().filter(|topic| wanted.takes(&topic.name, &topic.encoding));
+        let promised = chosen.map(|topic| topic.message_count).fold(0, u64::saturating_add);
+        Self { path, promised, delivered: 0, lost: 0, uncounted: false }
     }
 
-    /// First and last log time by the chunk index.
-    fn span(&self) -> (u64, u64) {
-        let chunks = &self.summary.chunk_indexes;
-        let start = chunks.iter().map(|chunk| chunk.message_start_time).min().unwrap_or(0);
-        (start, chunks.iter().map(|chunk| chunk.message_end_time).max().unwrap_or(0))
+    fn note(&mut self, new: &mut Damages, all: &mut Damages) {
+        self.lost = self.lost.saturating_add(new.known());
+        self.uncounted |= new.unknown();
+        all.append(new);
     }
 
-    /// Reads a part of the file; a part that reaches beyond its end is an error, not an allocation.
-    fn read_exact(&mut self, offset: u64, length: usize, buffer: &mut Vec<u8>) -> Result<(), BagError> {
-        if offset.saturating_add(length as u64) > self.size {
-            return Err(BagError::Truncated { path: self.path.clone(), size: self.size });
+    /// Messages that an index does not lead to are missing without any sign of damage.
+    fn finish(&self, damages: &mut Damages) {
+        let missing = self.promised.saturating_sub(self.delivered).saturating_sub(self.lost);
+        if missing > 0 && !self.uncounted {
+            let reason = format!("{} of {} messages were found by its index", self.delivered, self.promised);
+            damages.push(Damage::new(&self.path, reason).messages(missing));
         }
-        buffer.resize(length, 0);
-        self.file.seek(SeekFrom::Start(offset)).map_err(BagError::io(&self.path))?;
-        self.file.read_exact(buffer).map_err(BagError::io(&self.path))
     }
 }
 
-impl OpenRecording {
-    fn new(recording: Recording, wanted: Option<&[String]>) -> Result<Self, BagError> {
-        let options = wanted.map_or_else(IndexedReaderOptions::new, |topics| {
-            IndexedReaderOptions::new().include_topics(topics.to_vec())
-        });
-        let reader =
-            IndexedReader::new_with_options(&recording.summary, options).map_err(BagError::mcap(&recording.path))?;
-        let name = |channel: &mcap::Channel| -> (Arc<str>, Arc<str>) {
-            (channel.topic.as_str().into(), type_of(channel).into())
-        };
-        let channels = recording.summary.channels.iter().map(|(&id, channel)| (id, name(channel))).collect();
-        Ok(Self { recording, reader, channels, buffer: Vec::new() })
-    }
-
-    fn next_message(&mut self) -> Result<Option<BagMessage>, BagError> {
-        let Self { recording, reader, channels, buffer } = self;
-        let path = recording.path.clone();
-        loop {
-            let Some(event) = reader.next_event() else { return Ok(None) };
-            match event.map_err(BagError::mcap(&path))? {
-                IndexedReadEvent::ReadChunkRequest { offset, length } => {
-                    recording.read_exact(offset, length, buffer)?;
-                    reader.insert_chunk_record_data(offset, buffer).map_err(BagError::mcap(&path))?;
-                }
-                IndexedReadEvent::Message { header, data } => {
-                    let Some((topic, type_name)) = channels.get(&header.channel_id) else {
-                        let unknown = mcap::McapError::UnknownChannel(header.sequence, header.channel_id);
-                        return Err(BagError::mcap(&path)(unknown));
-                    };
-                    let (topic, type_name) = (Arc::clone(topic), Arc::clone(type_name));
-                    return Ok(Some(BagMessage { topic, type_name, log_nanos: header.log_time, data: data.to_vec() }));
-                }
+/// Looks at each file. What is no recording is damage when there are others.
+fn parts(files: &[BagFile], damages: &mut Damages) -> Result<Vec<Part>, BagError> {
+    let mut parts = Vec::new();
+    let mut refused = None;
+    for file in files {
+        match part(file, files.len() == 1, damages) {
+            Ok(part) => parts.push(part),
+            Err(error @ BagError::Format { .. }) => {
+                damages.push(Damage::new(&file.path, error.found()).messages(file.messages));
+                refused.get_or_insert(error);
             }
+            Err(error) => return Err(error),
         }
     }
+    match refused {
+        Some(error) if parts.is_empty() => Err(error),
+        _ => Ok(parts),
+    }
 }
 
-/// The MCAP files that `path` means, by name.
-fn files_of(path: &Path) -> Result<Vec<PathBuf>, BagError> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_path_buf()]);
+fn part(file: &BagFile, only: bool, damages: &mut Damages) -> Result<Part, BagError> {
+    let mut recording = Recording::open(&file.path)?;
+    let (overview, mut found) = recording.overview()?;
+    if let Some(expected) = file.messages {
+        found.settle(&file.path, "metadata.yaml", expected, overview.messages());
     }
-    let mut names = Vec::new();
-    for entry in fs::read_dir(path).map_err(BagError::io(path))? {
-        names.push(entry.map_err(BagError::io(path))?.path());
-    }
-    names.sort();
-    let with = |extension: &str| -> Vec<PathBuf> {
-        names.iter().filter(|name| name.extension().is_some_and(|found| found == extension)).cloned().collect()
-    };
-    let files = with("mcap");
-    if files.is_empty() {
-        let found = if with("db3").is_empty() { "a folder without .mcap files" } else { "a folder with .db3 files" };
-        return Err(BagError::Format { path: path.to_path_buf(), found: found.into() });
-    }
-    Ok(files)
+    damages.append(&mut found);
+    Ok(Part { path: file.path.clone(), overview, recording: only.then_some(recording) })
 }
 
-/// Checks the first bytes, so that other formats are called by their name.
-fn check_begin(path: &Path, file: &mut File) -> Result<(), BagError> {
-    let mut begin = Vec::new();
-    file.take(16).read_to_end(&mut begin).map_err(BagError::io(path))?;
-    if begin.starts_with(mcap::MAGIC) {
+/// A bag without any topic is empty, one without any readable topic is of no use.
+fn check_encodings(path: &Path, topics: &[Topic]) -> Result<(), BagError> {
+    if topics.is_empty() || topics.iter().any(Topic::readable) {
         return Ok(());
     }
-    let found = match begin.as_slice() {
-        [] => "an empty file",
-        bytes if bytes.starts_with(b"SQLite format 3") => "a SQLite (db3) recording",
-        bytes if bytes.starts_with(b"#ROSBAG") => "a ROS 1 bag",
-        _ => "a file of another format",
-    };
-    Err(BagError::Format { path: path.to_path_buf(), found: found.into() })
-}
-
-/// Channels, chunk index and statistics from the end of the file.
-fn read_summary(path: &Path, file: &mut File, size: u64) -> Result<mcap::Summary, BagError> {
-    let truncated = || BagError::Truncated { path: path.to_path_buf(), size };
-    let mut reader = SummaryReader::new_with_options(SummaryReaderOptions::default().with_file_size(size));
-    while let Some(event) = reader.next_event() {
-        match event.map_err(|source| error_at_end(path, size, source))? {
-            SummaryReadEvent::ReadRequest(length) => {
-                let count = file.read(reader.insert(length)).map_err(BagError::io(path))?;
-                reader.notify_read(count);
-            }
-            SummaryReadEvent::SeekRequest(to) => {
-                reader.notify_seeked(file.seek(to).map_err(|_| truncated())?);
-            }
-        }
-    }
-    reader.finish().ok_or_else(truncated)
-}
-
-/// A missing end means that the recording was cut off; anything else is damage.
-fn error_at_end(path: &Path, size: u64, source: mcap::McapError) -> BagError {
-    use mcap::McapError::{BadFooter, BadMagic, UnexpectedEof};
-    match source {
-        BadFooter | BadMagic | UnexpectedEof => BagError::Truncated { path: path.to_path_buf(), size },
-        source => BagError::Mcap { path: path.to_path_buf(), source },
-    }
-}
-
-fn topics_of(recordings: &[Recording]) -> Vec<Topic> {
-    let mut topics = BTreeMap::new();
-    for Recording { summary, .. } in recordings {
-        for (id, channel) in &summary.channels {
-            let counts = summary.stats.as_ref().map(|stats| &stats.channel_message_counts);
-            let count = counts.and_then(|counts| counts.get(id)).copied().unwrap_or(0);
-            let new = || Topic { name: channel.topic.clone(), type_name: type_of(channel), message_count: 0 };
-            topics.entry(channel.topic.clone()).or_insert_with(new).message_count += count;
-        }
-    }
-    topics.into_values().collect()
-}
-
-fn type_of(channel: &mcap::Channel) -> String {
-    channel.schema.as_ref().map(|schema| schema.name.clone()).unwrap_or_default()
+    let mut found: Vec<&str> = topics.iter().map(|topic| topic.encoding.as_str()).collect();
+    found.sort_unstable();
+    found.dedup();
+    Err(BagError::Encoding { path: path.to_path_buf(), found: found.join(", ") })
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use mcap::records::MessageHeader;
 
 use super::metadata::{Metadata, channel_qos};
-use super::{BagError, Topic, schema};
+use super::{BagError, CDR, Topic, schema};
 use crate::dataset::cdr::{self, RosMessage};
 
 /// Bytes of messages that are gathered before a chunk is written.
@@ -166,8 +166,9 @@ impl BagWriter {
         let path = self.partial.join(&self.file_name);
         let schema = self.mcap.add_schema(type_name, "ros2msg", text.as_bytes()).map_err(BagError::mcap(&path))?;
         let qos = BTreeMap::from([("offered_qos_profiles".to_owned(), channel_qos().to_owned())]);
-        let id = self.mcap.add_channel(schema, topic, "cdr", &qos).map_err(BagError::mcap(&path))?;
-        let topic = Topic { name: topic.to_owned(), type_name: type_name.to_owned(), message_count: 0 };
+        let id = self.mcap.add_channel(schema, topic, CDR, &qos).map_err(BagError::mcap(&path))?;
+        let (name, type_name, encoding) = (topic.to_owned(), type_name.to_owned(), CDR.to_owned());
+        let topic = Topic { name, type_name, message_count: 0, encoding };
         self.channels.insert(topic.name.clone(), Channel { id, topic });
         Ok(())
     }

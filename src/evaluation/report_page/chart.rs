@@ -10,9 +10,9 @@ use super::palette::Pen;
 
 /// Size of a large chart in units of its drawing. Coordinates are whole units, so a drawing is made larger than it is
 /// shown.
-pub(super) const LARGE: (u32, u32) = (1100, 800);
+pub(crate) const LARGE: (u32, u32) = (1100, 800);
 /// Size of a small chart.
-pub(super) const SMALL: (u32, u32) = (720, 440);
+pub(crate) const SMALL: (u32, u32) = (720, 440);
 
 const FONT: &str = "sans-serif";
 const FONT_SIZE: u32 = 32;
@@ -37,23 +37,33 @@ fn failed(error: impl Display) -> ChartError {
 
 /// One axis.
 #[derive(Debug, Clone)]
-pub(super) struct Axis {
-    pub(super) label: &'static str,
+pub(crate) struct Axis {
+    pub(crate) label: &'static str,
     /// Values at both ends; positive on a logarithmic axis.
-    pub(super) ends: (f64, f64),
-    pub(super) logarithmic: bool,
+    pub(crate) ends: (f64, f64),
+    pub(crate) logarithmic: bool,
     /// Text of a tick.
-    pub(super) tick: fn(f64) -> String,
+    pub(crate) tick: fn(f64) -> String,
 }
 
 impl Axis {
     /// Shares from 0 to `end`.
-    pub(super) fn percent(label: &'static str, end: f64) -> Self {
+    pub(crate) fn percent(label: &'static str, end: f64) -> Self {
         Self { label, ends: (0.0, end), logarithmic: false, tick: percent }
     }
 
+    /// Numbers as they are.
+    pub(crate) fn plain(label: &'static str, ends: (f64, f64)) -> Self {
+        Self { label, ends, logarithmic: false, tick: number }
+    }
+
+    /// Positive numbers on a logarithmic axis.
+    pub(crate) fn log_plain(label: &'static str, ends: (f64, f64)) -> Self {
+        Self { logarithmic: true, ..Self::plain(label, ends) }
+    }
+
     /// Shares from `start` to 1 on a logarithmic axis.
-    pub(super) fn log_percent(label: &'static str, start: f64) -> Self {
+    pub(crate) fn log_percent(label: &'static str, start: f64) -> Self {
         Self { label, ends: (start, 1.0), logarithmic: true, tick: percent }
     }
 
@@ -84,9 +94,15 @@ fn percent(share: f64) -> String {
     format!("{rounded} %")
 }
 
+/// A number with as many decimals as it needs.
+fn number(value: f64) -> String {
+    let rounded = (value * 1e3).round() / 1e3;
+    if rounded.abs() >= 1e6 { format!("{rounded:.0e}") } else { format!("{rounded}") }
+}
+
 /// What is drawn.
 #[derive(Debug, Clone)]
-pub(super) enum Shape {
+pub(crate) enum Shape {
     /// A line through points.
     Line(Vec<(f64, f64)>, Pen),
     /// The area between a line and the x axis.
@@ -97,13 +113,13 @@ pub(super) enum Shape {
 
 /// A chart of several shapes, the last one on top.
 #[derive(Debug, Clone)]
-pub(super) struct Chart {
+pub(crate) struct Chart {
     /// What it shows, for those who cannot see it.
-    pub(super) description: String,
-    pub(super) size: (u32, u32),
-    pub(super) x: Axis,
-    pub(super) y: Axis,
-    pub(super) shapes: Vec<Shape>,
+    pub(crate) description: String,
+    pub(crate) size: (u32, u32),
+    pub(crate) x: Axis,
+    pub(crate) y: Axis,
+    pub(crate) shapes: Vec<Shape>,
 }
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
@@ -111,7 +127,7 @@ type Context<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf
 
 impl Chart {
     /// The chart as an `svg` element that is as wide as what contains it.
-    pub(super) fn draw(&self) -> Result<Markup, ChartError> {
+    pub(crate) fn draw(&self) -> Result<Markup, ChartError> {
         let mut text = String::new();
         self.draw_on(&SVGBackend::with_string(&mut text, self.size).into_drawing_area())?;
         // Inside of an HTML page the element needs neither a size nor a name space.

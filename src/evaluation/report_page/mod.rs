@@ -1,10 +1,10 @@
 //! The report as one self-contained HTML page: style, charts and images are part of it; nothing is loaded from
 //! elsewhere, and no script runs. The same evaluation gives the same bytes.
 
-mod chart;
+pub(crate) mod chart;
 mod charts;
 mod gallery;
-mod palette;
+pub(crate) mod palette;
 mod parts;
 mod sections;
 mod tables;

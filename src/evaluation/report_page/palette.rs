@@ -18,35 +18,35 @@ const STROKES: [Option<(u32, u32)>; 3] = [None, Some((16, 8)), Some((5, 6))];
 
 /// How a line is drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Pen {
-    pub(super) colour: RGBColor,
+pub(crate) struct Pen {
+    pub(crate) colour: RGBColor,
     /// In units of the drawing.
-    pub(super) width: u32,
-    pub(super) dashes: Option<(u32, u32)>,
+    pub(crate) width: u32,
+    pub(crate) dashes: Option<(u32, u32)>,
 }
 
 impl Pen {
     /// Number `index` of a series; different for the first 18.
-    pub(super) fn number(index: usize) -> Self {
+    pub(crate) const fn number(index: usize) -> Self {
         let stroke = index / COLOURS.len() % STROKES.len();
         Self { colour: COLOURS[index % COLOURS.len()], width: 3, dashes: STROKES[stroke] }
     }
 
     /// For what matters most.
-    pub(super) const FUSED: Self = Self { colour: RGBColor(0, 0, 0), width: 6, dashes: None };
+    pub(crate) const FUSED: Self = Self { colour: RGBColor(0, 0, 0), width: 6, dashes: None };
     /// For images of known classes.
-    pub(super) const KNOWN: Self = Self { colour: RGBColor(90, 90, 90), width: 3, dashes: None };
+    pub(crate) const KNOWN: Self = Self { colour: RGBColor(90, 90, 90), width: 3, dashes: None };
     /// For lines to compare with.
-    pub(super) const REFERENCE: Self = Self { colour: RGBColor(150, 150, 150), width: 2, dashes: Some((8, 8)) };
+    pub(crate) const REFERENCE: Self = Self { colour: RGBColor(150, 150, 150), width: 2, dashes: Some((8, 8)) };
 
     /// CSS notation of the colour.
-    pub(super) fn css(self) -> String {
+    pub(crate) fn css(self) -> String {
         let RGBColor(red, green, blue) = self.colour;
         format!("#{red:02x}{green:02x}{blue:02x}")
     }
 
     /// A piece of the line, for legends and tables.
-    pub(super) fn swatch(self) -> Markup {
+    pub(crate) fn swatch(self) -> Markup {
         // Drawings are shown at about half their size.
         let dashes = self.dashes.map(|(dash, gap)| format!("{} {}", dash / 2, gap / 2));
         html! {

@@ -178,3 +178,11 @@ proptest! {
         let _ = compressed(&data, &format);
     }
 }
+
+#[test]
+fn thumbnails_keep_their_shape() {
+    let size = |width, height| crate::frame::thumbnail(image::RgbImage::new(width, height), 128).dimensions();
+    assert_eq!(size(100, 20), (100, 20));
+    assert_eq!(size(1280, 640), (128, 64));
+    assert_eq!(size(1, 5000), (1, 128));
+}

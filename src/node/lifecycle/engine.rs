@@ -13,10 +13,9 @@ use futures::executor::LocalSpawner;
 use image::RgbImage;
 
 use crate::black_box::{BlackBox, Counts, NewestError};
-use crate::calibration::OverTime;
 use crate::counters::statistics::{DropReason, Statistics};
 use crate::frame::Region;
-use crate::inference::batch::Judge;
+use crate::inference::batch::PipelineJudge;
 use crate::inference::evidence::Judged;
 use crate::inference::messages::Identity;
 use crate::inference::shared::Shared;
@@ -34,8 +33,8 @@ use crate::node::parameters::server::profile;
 use crate::node::thread::ends_within;
 use crate::parameters::qos::{Durability, Qos, Role};
 use crate::parameters::settings::Settings;
-use crate::parameters::typed::{CameraSettings, Tuning};
-use crate::pipeline::{Deadline, Job, Pipeline, PipelineOutput};
+use crate::parameters::typed::CameraSettings;
+use crate::pipeline::Pipeline;
 use crate::viewer::Viewer;
 
 /// How long the images in work may take when the node ends or is cleaned up.
@@ -384,19 +383,6 @@ impl Line {
     fn subscribe(&mut self, node: &mut r2r::Node, spawner: &LocalSpawner) -> anyhow::Result<()> {
         self.subscriptions = Some(subscribe(node, spawner, &self.settings, &self.camera)?);
         Ok(())
-    }
-}
-
-/// The pipeline as the inference thread uses it.
-struct PipelineJudge(Pipeline);
-
-impl Judge for PipelineJudge {
-    fn judge(&mut self, jobs: &[Job<'_>], tuning: &Tuning, deadline: Option<Deadline>) -> Vec<PipelineOutput> {
-        self.0.judge(jobs, &tuning.levels(), tuning.top_k, deadline)
-    }
-
-    fn over_time(&self) -> &OverTime {
-        self.0.monitor().map_or(&OverTime::NONE, Monitor::over_time)
     }
 }
 

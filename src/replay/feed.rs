@@ -1,0 +1,205 @@
+//! From the messages of a bag to images that have their regions, by the node's own rules and in the time of the bag.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use super::select::CameraTopics;
+use crate::dataset::bag::BagMessage;
+use crate::dataset::cdr::{self, CompressedImage, Image, RegionArray, RosMessage};
+use crate::dataset::detections::{Detection2D, Detection2DArray};
+use crate::frame::Region;
+use crate::inference::shared::Shared;
+use crate::intake::boxes::BoundingBox;
+use crate::intake::camera::{Arrival, Camera};
+use crate::intake::request::{Bytes, Header, NamedRegion, Picture, Regions, Task};
+use crate::intake::stamp::Stamp;
+
+/// After the last message the clock goes on this long at most, so that what waits for regions is answered.
+const AFTER_THE_END: Duration = Duration::from_secs(3600);
+
+/// Something to do, with the time of the bag at which the node would do it.
+#[derive(Debug)]
+pub struct Due {
+    /// Index of the camera.
+    pub camera: usize,
+    /// What to do.
+    pub task: Task,
+    /// Log time, nanoseconds since the epoch.
+    pub log_nanos: u64,
+}
+
+/// Messages that could not be read, by topic: how many, and why the first could not.
+pub type Unreadable = BTreeMap<String, (u64, String)>;
+
+/// Feeds the messages of one bag to its cameras.
+pub struct Feed {
+    shared: Shared,
+    cameras: Vec<Camera>,
+    /// What a topic brings, and for which cameras.
+    topics: HashMap<String, Vec<(usize, Brings)>>,
+    clock: BagClock,
+    due: VecDeque<Due>,
+    unreadable: Unreadable,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Brings {
+    Images,
+    Regions,
+}
+
+/// The time of the bag as an instant, which the rules for live cameras reckon with.
+#[derive(Debug, Clone, Copy)]
+struct BagClock {
+    base: Instant,
+    first_nanos: Option<u64>,
+    now_nanos: u64,
+}
+
+impl Feed {
+    /// For these cameras, which `shared` has in the same order.
+    #[must_use]
+    pub fn new(shared: &Shared, cameras: &[CameraTopics]) -> Self {
+        let mut topics: HashMap<String, Vec<(usize, Brings)>> = HashMap::new();
+        for (index, camera) in cameras.iter().enumerate() {
+            topics.entry(camera.images.name.clone()).or_default().push((index, Brings::Images));
+            if let Some(regions) = &camera.regions {
+                topics.entry(regions.name.clone()).or_default().push((index, Brings::Regions));
+            }
+        }
+        let camera =
+            |(index, topics): (usize, &CameraTopics)| Camera::new(shared.clone(), index, topics.regions.is_some());
+        Self {
+            shared: shared.clone(),
+            cameras: cameras.iter().enumerate().map(camera).collect(),
+            topics,
+            clock: BagClock { base: Instant::now(), first_nanos: None, now_nanos: 0 },
+            due: VecDeque::new(),
+            unreadable: Unreadable::new(),
+        }
+    }
+
+    /// Takes a message; what is due then is handed to `each`, in order.
+    pub fn message(&mut self, message: &BagMessage, mut each: impl FnMut(Due)) {
+        let now = self.clock.at(message.log_nanos);
+        self.tick(now);
+        let brings = self.topics.get(message.topic.as_ref()).cloned().unwrap_or_default();
+        for (camera, brings) in brings {
+            let taken = match brings {
+                Brings::Images => self.image(camera, message, now),
+                Brings::Regions => self.regions(camera, message, now),
+            };
+            if let Err(reason) = taken {
+                let entry = self.unreadable.entry(message.topic.as_ref().to_owned());
+                entry.or_insert_with(|| (0, reason)).0 += 1;
+            }
+        }
+        self.due.drain(..).for_each(&mut each);
+    }
+
+    /// Ends the bag: what still waits for regions is answered. Returns the messages that could not be read.
+    pub fn end(mut self, each: impl FnMut(Due)) -> Unreadable {
+        let now = self.clock.at(self.clock.now_nanos) + AFTER_THE_END;
+        self.tick(now);
+        self.due.drain(..).for_each(each);
+        self.unreadable
+    }
+
+    /// Ends early: what waits for regions is left out.
+    #[must_use]
+    pub fn give_up(self) -> Unreadable {
+        self.unreadable
+    }
+
+    /// Lets go of what has waited long enough.
+    fn tick(&mut self, now: Instant) {
+        self.cameras.iter_mut().for_each(|camera| camera.tick(now));
+        self.collect();
+    }
+
+    fn image(&mut self, camera: usize, message: &BagMessage, now: Instant) -> Result<(), String> {
+        let (header, picture) = picture(message)?;
+        let ros = Duration::from_nanos(message.log_nanos).into();
+        self.cameras[camera].image(header, picture, Arrival { at: now, ros });
+        self.collect();
+        Ok(())
+    }
+
+    fn regions(&mut self, camera: usize, message: &BagMessage, now: Instant) -> Result<(), String> {
+        let (header, regions) = regions(message)?;
+        self.cameras[camera].regions(header, regions, now);
+        self.collect();
+        Ok(())
+    }
+
+    /// Takes out what the cameras have put into their slots.
+    fn collect(&mut self) {
+        let log_nanos = self.clock.now_nanos;
+        let tasks = self.shared.slots.drain();
+        self.due.extend(tasks.into_iter().map(|(camera, task)| Due { camera, task, log_nanos }));
+    }
+}
+
+impl BagClock {
+    /// The instant of a log time. A message that was recorded before an earlier one comes now.
+    fn at(&mut self, log_nanos: u64) -> Instant {
+        let first = *self.first_nanos.get_or_insert(log_nanos);
+        self.now_nanos = self.now_nanos.max(log_nanos);
+        self.base + Duration::from_nanos(self.now_nanos - first.min(self.now_nanos))
+    }
+}
+
+/// The image of a message.
+///
+/// # Errors
+/// Why it is none.
+pub fn picture(message: &BagMessage) -> Result<(Header, Picture), String> {
+    if message.type_name.as_ref() == CompressedImage::TYPE {
+        let CompressedImage { header, format, data } = message.decode().map_err(|error| error.to_string())?;
+        return Ok((header_of(&header), Picture::Compressed { format, data: Bytes::new(data) }));
+    }
+    let image: Image = message.decode().map_err(|error| error.to_string())?;
+    let Image { header, height, width, encoding, is_bigendian, step, data } = image;
+    let (is_bigendian, data) = (is_bigendian != 0, Bytes::new(data));
+    Ok((header_of(&header), Picture::Raw { encoding, width, height, step, is_bigendian, data }))
+}
+
+fn regions(message: &BagMessage) -> Result<(Header, Regions), String> {
+    if message.type_name.as_ref() == Detection2DArray::TYPE {
+        let array: Detection2DArray = message.decode().map_err(|error| error.to_string())?;
+        return Ok((header_of(&array.header), read(&array.detections, from_detection)));
+    }
+    let array: RegionArray = message.decode().map_err(|error| error.to_string())?;
+    Ok((header_of(&array.header), read(&array.regions, from_region)))
+}
+
+/// As many regions as are read of a message.
+fn read<T>(all: &[T], region: impl Fn(&T) -> NamedRegion) -> Regions {
+    let named = all.iter().take(Regions::MOST_READ).map(region).collect();
+    Regions { named, unread: all.len().saturating_sub(Regions::MOST_READ) }
+}
+
+fn from_region(region: &cdr::Region) -> NamedRegion {
+    let cdr::RegionOfInterest { x_offset: x, y_offset: y, height, width, do_rectify } = region.roi;
+    NamedRegion { id: region.id.clone(), region: Region { x, y, width, height }, do_rectify }
+}
+
+/// A detection without an id is called after its best class, as the node does.
+fn from_detection(detection: &Detection2D) -> NamedRegion {
+    let bounds = &detection.bbox;
+    let bounds = BoundingBox {
+        center_x: bounds.center.position.x,
+        center_y: bounds.center.position.y,
+        theta: bounds.center.theta,
+        size_x: bounds.size_x,
+        size_y: bounds.size_y,
+    };
+    let class = || detection.results.first().map(|result| result.hypothesis.class_id.clone()).unwrap_or_default();
+    let id = if detection.id.is_empty() { class() } else { detection.id.clone() };
+    NamedRegion { id, region: bounds.region(), do_rectify: false }
+}
+
+fn header_of(header: &cdr::Header) -> Header {
+    let cdr::Header { stamp: cdr::Time { sec, nanosec }, frame_id } = header.clone();
+    Header { stamp: Stamp { sec, nanosec }, frame_id }
+}

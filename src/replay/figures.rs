@@ -1,0 +1,207 @@
+//! The figures of a replay: one table of names, which reports show and gates ask for.
+
+use std::cmp::Ordering;
+
+use serde_json::{Map, Value, json};
+
+use super::alarms::{Alarm, Cause, Occurrence, Subject};
+use super::tally::Tally;
+use crate::evaluation::Interval;
+
+/// One figure.
+pub struct Figure {
+    /// Name in reports and gates.
+    pub name: &'static str,
+    /// What it is, with its unit.
+    pub description: &'static str,
+    /// Its value; `None` where nothing can be said, as of false alarms without ground truth.
+    pub of: fn(&Tally) -> Option<f64>,
+}
+
+/// All figures, in the order of reports.
+pub const FIGURES: &[Figure] = &[
+    Figure { name: "images", description: "images that were answered", of: |tally| Some(tally.counted.images as f64) },
+    Figure {
+        name: "regions",
+        description: "regions that were answered",
+        of: |tally| Some(tally.counted.regions as f64),
+    },
+    Figure {
+        name: "unknown_share",
+        description: "share of regions that could not be judged, 0..1",
+        of: |tally| share(tally.counted.unknown, tally.counted.regions),
+    },
+    Figure {
+        name: "lost_messages",
+        description: "messages that were damaged or could not be read, as far as known",
+        of: |tally| Some(tally.counted.lost_messages as f64),
+    },
+    Figure {
+        name: "watched_hours",
+        description: "hours with images, of every camera",
+        of: |tally| Some(tally.hours()),
+    },
+    Figure {
+        name: "alarms",
+        description: "alarms of objects, images and cameras",
+        of: |tally| Some(tally.alarms.len() as f64),
+    },
+    Figure { name: "alarms_per_hour", description: "alarms per hour", of: |tally| per_hour(tally, tally.alarms.len()) },
+    Figure {
+        name: "false_alarms",
+        description: "alarms while everything was as in the training data",
+        of: |tally| known(tally, false_alarms(tally, |_| true) as f64),
+    },
+    Figure {
+        name: "false_alarms_per_hour",
+        description: "the same per hour",
+        of: |tally| known(tally, per_hour(tally, false_alarms(tally, |_| true))?),
+    },
+    Figure {
+        name: "false_object_alarms_per_hour",
+        description: "those of objects and images",
+        of: |tally| known(tally, per_hour(tally, false_alarms(tally, |alarm| alarm.subject != Subject::Camera))?),
+    },
+    Figure {
+        name: "false_camera_alarms_per_hour",
+        description: "those of cameras",
+        of: |tally| known(tally, per_hour(tally, false_alarms(tally, |alarm| alarm.subject == Subject::Camera))?),
+    },
+    Figure {
+        name: "nominal_alarm_share",
+        description: "share of nominal single views that were out of distribution, 0..1",
+        of: |tally| share(tally.counted.nominal_alarmed, tally.counted.nominal),
+    },
+    Figure {
+        name: "anomalies",
+        description: "times that something strange came before a camera",
+        of: |tally| known(tally, tally.anomalies.len() as f64),
+    },
+    Figure {
+        name: "missed_anomalies",
+        description: "those without any alarm",
+        of: |tally| known(tally, missed(&tally.anomalies) as f64),
+    },
+    Figure {
+        name: "detection_delay_secs_p50",
+        description: "time from the first image with something strange to the first alarm, median; a missed one counts as infinite",
+        of: |tally| delay_secs(tally, 0.5),
+    },
+    Figure {
+        name: "detection_delay_secs_p95",
+        description: "the same, 95th percentile",
+        of: |tally| delay_secs(tally, 0.95),
+    },
+    Figure { name: "detection_delay_secs_max", description: "the same, longest", of: |tally| delay_secs(tally, 1.0) },
+    Figure {
+        name: "detection_delay_frames_p50",
+        description: "images with something strange up to the first alarm, median; a missed one counts as infinite",
+        of: |tally| delay_frames(tally, 0.5),
+    },
+    Figure {
+        name: "detection_delay_frames_p95",
+        description: "the same, 95th percentile",
+        of: |tally| delay_frames(tally, 0.95),
+    },
+    Figure {
+        name: "detection_delay_frames_max",
+        description: "the same, largest",
+        of: |tally| delay_frames(tally, 1.0),
+    },
+    Figure {
+        name: "strange_objects",
+        description: "objects that were strange",
+        of: |tally| known(tally, tally.objects.len() as f64),
+    },
+    Figure {
+        name: "missed_objects",
+        description: "those that never alarmed",
+        of: |tally| known(tally, missed(&tally.objects) as f64),
+    },
+    Figure {
+        name: "object_recall",
+        description: "share of strange objects that alarmed, 0..1",
+        of: |tally| share((tally.objects.len() - missed(&tally.objects)) as u64, tally.objects.len() as u64),
+    },
+    Figure {
+        name: "accuracy",
+        description: "share of nominal views of known class that were classified rightly, 0..1",
+        of: |tally| share(tally.counted.right, tally.counted.classified),
+    },
+    Figure {
+        name: "latency_ms_p50",
+        description: "decoding, network and detectors of an image, milliseconds, median",
+        of: |tally| tally.latency_ms(0.5),
+    },
+    Figure { name: "latency_ms_p99", description: "the same, 99th percentile", of: |tally| tally.latency_ms(0.99) },
+];
+
+/// Figures whose values depend on the machine.
+pub const OF_THE_MACHINE: &[&str] = &["latency_ms_p50", "latency_ms_p99"];
+
+impl Figure {
+    /// The figure of that name.
+    #[must_use]
+    pub fn find(name: &str) -> Option<&'static Self> {
+        FIGURES.iter().find(|figure| figure.name == name)
+    }
+}
+
+/// All figures by name; `null` where nothing can be said, `"Infinity"` for what was missed.
+#[must_use]
+pub fn to_json(tally: &Tally) -> Value {
+    let value = |figure: &Figure| match (figure.of)(tally) {
+        Some(value) if value.is_infinite() => json!("Infinity"),
+        Some(value) => json!(value),
+        None => Value::Null,
+    };
+    let mut figures: Map<String, Value> =
+        FIGURES.iter().map(|figure| (figure.name.to_owned(), value(figure))).collect();
+    let interval = false_alarm_interval(tally).map(|Interval { low, high }| json!([low, high]));
+    figures.insert("false_alarms_per_hour_interval".to_owned(), interval.unwrap_or(Value::Null));
+    Value::Object(figures)
+}
+
+/// The interval of `false_alarms_per_hour`.
+#[must_use]
+pub fn false_alarm_interval(tally: &Tally) -> Option<Interval> {
+    tally.has_truth.then(|| Interval::of_rate(false_alarms(tally, |_| true), tally.hours())).flatten()
+}
+
+/// A value that only the truth tells.
+fn known(tally: &Tally, value: f64) -> Option<f64> {
+    tally.has_truth.then_some(value)
+}
+
+fn share(count: u64, of: u64) -> Option<f64> {
+    (of > 0).then(|| count as f64 / of as f64)
+}
+
+fn per_hour(tally: &Tally, count: usize) -> Option<f64> {
+    let hours = tally.hours();
+    (hours > 0.0).then(|| count as f64 / hours)
+}
+
+fn false_alarms(tally: &Tally, of: impl Fn(&Alarm) -> bool) -> usize {
+    tally.alarms.iter().filter(|alarm| alarm.cause == Cause::Nominal && of(alarm)).count()
+}
+
+fn missed(occurrences: &[Occurrence]) -> usize {
+    occurrences.iter().filter(|one| one.found.is_none()).count()
+}
+
+fn delay_secs(tally: &Tally, q: f64) -> Option<f64> {
+    delay(tally, q, |one| one.found.map_or(f64::INFINITY, |found| found.delay_secs))
+}
+
+fn delay_frames(tally: &Tally, q: f64) -> Option<f64> {
+    delay(tally, q, |one| one.found.map_or(f64::INFINITY, |found| found.images as f64))
+}
+
+/// Nearest-rank quantile over the anomalies.
+fn delay(tally: &Tally, q: f64, of: impl Fn(&Occurrence) -> f64) -> Option<f64> {
+    let mut delays: Vec<f64> = tally.anomalies.iter().map(of).collect();
+    delays.sort_by(|a, b| a.partial_cmp(b).unwrap_or(Ordering::Equal));
+    let rank = (q * delays.len() as f64).ceil() as usize;
+    delays.get(rank.saturating_sub(1)).copied()
+}

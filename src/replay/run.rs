@@ -1,0 +1,387 @@
+//! Judges the images of a bag on all cores and hands the answers over in order.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::feed::{Due, Feed, Unreadable};
+use super::select::{CameraTopics, Choice, Selection, select};
+use super::truth::{CameraTruth, TruthTable};
+use super::{ReplayError, bag_name};
+use crate::calibration::OverTime;
+use crate::counters::statistics::{Counts, StreamHealth};
+use crate::dataset::bag::{BagMessage, BagReader, Damage};
+use crate::dataset::cdr::GroundTruthArray;
+use crate::inference::batch::{self, Judge, Looked, PipelineJudge};
+use crate::inference::evidence::{Evidence, Judged};
+use crate::inference::shared::Shared;
+use crate::inference::streams::Streams;
+use crate::inference::worker::{Round, Sink};
+use crate::intake::request::{Answer, Task};
+use crate::parameters::names::CameraName;
+use crate::parameters::settings::Settings;
+use crate::parameters::table::Value;
+use crate::parameters::typed::Tuning;
+use crate::pipeline::{Pipeline, Timings};
+
+/// Images on their way at a time, per thread that judges: enough that none waits, few enough that memory stays flat.
+const ON_THE_WAY: usize = 4;
+
+/// Replays bags with one model and monitor.
+#[derive(Clone, Copy)]
+pub struct Player<'a> {
+    /// Model and monitor.
+    pub pipeline: &'a Pipeline,
+    /// Parameters, as the node would have them.
+    pub settings: &'a Settings,
+    /// Threads that judge, at least 1. The answers do not depend on it.
+    pub jobs: usize,
+    /// Becomes true when the replay is to end early.
+    pub stop: &'a AtomicBool,
+}
+
+/// A bag that is ready to be played.
+pub struct OpenBag {
+    /// What it is called: the name of its folder or file.
+    pub name: String,
+    /// Its cameras.
+    pub selection: Selection,
+    /// What is true of each camera.
+    pub truth: Vec<CameraTruth>,
+    /// First and last log time, nanoseconds since the epoch.
+    pub span_nanos: (u64, u64),
+    reader: BagReader,
+}
+
+/// One answer, with what it is made of.
+pub struct Answered<'a> {
+    /// Index of the camera.
+    pub camera: usize,
+    /// When the node would have given it, but for the time that it takes: log time of the bag, nanoseconds since the epoch.
+    pub log_nanos: u64,
+    /// What the node would publish.
+    pub answer: &'a Answer,
+    /// The image and what the network made of it; `None` for an image that nobody looked at.
+    pub evidence: Option<&'a Evidence>,
+    /// What it took.
+    pub cost: Cost,
+}
+
+/// Time that one image took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Cost {
+    /// From bytes to an image that can be cut.
+    pub decode: Duration,
+    /// Network and detectors.
+    pub judge: Duration,
+}
+
+/// Hears the answers of one bag, in the order of the bag.
+pub trait Listener {
+    /// Takes an answer.
+    ///
+    /// # Errors
+    /// Whatever ends the replay, such as a full disk.
+    fn answered(&mut self, answered: &Answered<'_>) -> Result<(), ReplayError>;
+}
+
+/// What came of a bag.
+#[derive(Debug, Default)]
+pub struct Played {
+    /// Counters of every camera.
+    pub counts: Vec<Counts>,
+    /// State of every stream in the end.
+    pub streams: Vec<StreamHealth>,
+    /// Messages that could not be read.
+    pub unreadable: Unreadable,
+    /// Parts of the files that were lost.
+    pub damage: Vec<Damage>,
+    /// Whether it ended before the end of the bag.
+    pub is_interrupted: bool,
+    /// Time that it took.
+    pub elapsed: Duration,
+}
+
+/// An image that was looked at, or one that nobody looks at.
+struct Done {
+    due: Due,
+    looked: Option<Looked>,
+}
+
+impl OpenBag {
+    /// Opens a bag, chooses its topics and reads the truth about it.
+    ///
+    /// # Errors
+    /// [`ReplayError`] when it is no bag or has not what was asked for.
+    pub fn open(path: &Path, choice: &Choice, table: Option<&TruthTable>) -> Result<Self, ReplayError> {
+        let reader = BagReader::open(path)?;
+        let (span_nanos, name) = (reader.span_nanos(), bag_name(path));
+        let selection = select(reader.topics(), choice)?;
+        let truth = match table {
+            Some(table) => from_table(path, &name, &selection.cameras, table)?,
+            None => from_topics(path, &selection.cameras)?,
+        };
+        let wanted: Vec<&str> = selection.cameras.iter().flat_map(CameraTopics::inputs).collect();
+        let reader = reader.only(&wanted);
+        Ok(Self { name, selection, truth, span_nanos, reader })
+    }
+
+    /// Images of all cameras, by what the bag says of itself.
+    #[must_use]
+    pub fn images(&self) -> u64 {
+        self.selection.cameras.iter().map(|camera| camera.images.message_count).sum()
+    }
+
+    /// Names of the cameras.
+    #[must_use]
+    pub fn names(&self) -> Vec<CameraName> {
+        self.selection.cameras.iter().map(|camera| camera.name.clone()).collect()
+    }
+}
+
+/// The truth by messages of the bag.
+fn from_topics(path: &Path, cameras: &[CameraTopics]) -> Result<Vec<CameraTruth>, ReplayError> {
+    let mut truth = vec![CameraTruth::default(); cameras.len()];
+    let topics: Vec<&str> = cameras.iter().filter_map(|camera| Some(camera.truth.as_ref()?.name.as_str())).collect();
+    if topics.is_empty() {
+        return Ok(truth);
+    }
+    for message in BagReader::open(path)?.only(&topics) {
+        let message = message?;
+        let array: GroundTruthArray = message.decode()?;
+        let of_topic = |camera: &CameraTopics| camera.truth.as_ref().is_some_and(|topic| *topic.name == *message.topic);
+        let about = cameras.iter().zip(&mut truth).filter(|(camera, _)| of_topic(camera));
+        about.for_each(|(_, truth)| truth.add(&array));
+    }
+    Ok(truth)
+}
+
+/// The truth by a table, whose seconds count from the first image of each camera.
+fn from_table(
+    path: &Path,
+    name: &str,
+    cameras: &[CameraTopics],
+    table: &TruthTable,
+) -> Result<Vec<CameraTruth>, ReplayError> {
+    let of = |camera: &CameraTopics| {
+        let topic = camera.images.name.as_str();
+        let first = BagReader::open(path)?.only(&[topic]).next().transpose()?;
+        let stamp =
+            first.as_ref().and_then(|message| super::feed::picture(message).ok()).map(|(header, _)| header.stamp);
+        let first_nanos = stamp.map_or(0, |stamp| u64::try_from(stamp.nanos()).unwrap_or(0));
+        Ok(table.of_camera(name, topic, first_nanos))
+    };
+    cameras.iter().map(of).collect()
+}
+
+impl Player<'_> {
+    /// Plays a bag from beginning to end, or until it is to stop.
+    ///
+    /// # Errors
+    /// What the listener says, and [`ReplayError`] when the disk fails. Damaged parts of the bag are no error.
+    pub fn play(&self, bag: OpenBag, listener: &mut impl Listener) -> Result<Played, ReplayError> {
+        let begun = Instant::now();
+        let OpenBag { selection, reader, .. } = bag;
+        let names: Vec<CameraName> = selection.cameras.iter().map(|camera| camera.name.clone()).collect();
+        let shared = Shared::keeping_all(offline(self.settings, &names), &names);
+        let feed = Feed::new(&shared, &selection.cameras);
+        let mut played = self.run(&shared, feed, reader, listener)?;
+        let of = |camera: usize| {
+            shared.count(camera, |statistics| (statistics.counts().clone(), statistics.stream().clone()))
+        };
+        (played.counts, played.streams) = (0..names.len()).map(of).unzip();
+        played.elapsed = begun.elapsed();
+        Ok(played)
+    }
+
+    fn run(
+        &self,
+        shared: &Shared,
+        feed: Feed,
+        reader: BagReader,
+        listener: &mut impl Listener,
+    ) -> Result<Played, ReplayError> {
+        let jobs = self.jobs.max(1);
+        let (give_back, permits) = sync_channel(jobs * ON_THE_WAY);
+        for _ in 0..jobs * ON_THE_WAY {
+            let _ = give_back.try_send(());
+        }
+        // Nothing waits for room: whoever sends has a permit.
+        let (to_do, tasks) = sync_channel(jobs * ON_THE_WAY);
+        let (to_order, done) = sync_channel(jobs * ON_THE_WAY);
+        let tasks = Mutex::new(tasks);
+        let tuning = shared.tuning();
+        thread::scope(|scope| {
+            for _ in 0..jobs {
+                let (tasks, to_order, tuning) = (&tasks, to_order.clone(), &tuning);
+                scope.spawn(move || look(shared, tuning, self.pipeline, tasks, &to_order));
+            }
+            let reading = scope.spawn(move || read(feed, reader, &permits, &Way { to_do, to_order }, self.stop));
+            let heard = self.hear(shared, &tuning, &done, &give_back, listener);
+            // Whoever waits for a permit learns that there is nobody any more.
+            drop((give_back, done));
+            let read = reading.join().map_err(|_| ReplayError::Reader)?;
+            heard.and(read)
+        })
+    }
+
+    /// Takes what was looked at in the order of the bag, and answers.
+    fn hear(
+        &self,
+        shared: &Shared,
+        tuning: &Tuning,
+        done: &Receiver<(u64, Done)>,
+        give_back: &SyncSender<()>,
+        listener: &mut impl Listener,
+    ) -> Result<(), ReplayError> {
+        let judge = PipelineJudge(self.pipeline);
+        let mut answering =
+            Answering { shared, tuning, streams: Streams::new(shared), over_time: judge.over_time(), listener };
+        let (mut early, mut next) = (BTreeMap::new(), 0);
+        for (number, item) in done {
+            early.insert(number, item);
+            while let Some(item) = early.remove(&next) {
+                answering.answer(item)?;
+                next += 1;
+                // Nobody takes it when the bag was read to its end.
+                let _ = give_back.try_send(());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The parameters of a replay: no image is in a hurry.
+fn offline(settings: &Settings, cameras: &[CameraName]) -> Settings {
+    let mut settings = settings.clone();
+    let names: Vec<String> = cameras.iter().filter_map(|camera| camera.name().map(str::to_owned)).collect();
+    for (name, value) in [("deadline_secs", Value::Double(0.0)), ("cameras", Value::TextArray(names))] {
+        // Both are values that the table allows.
+        let _ = settings.set(name, value);
+    }
+    settings
+}
+
+/// Where the thread that reads sends what it finds.
+struct Way {
+    to_do: SyncSender<(u64, Due)>,
+    to_order: SyncSender<(u64, Done)>,
+}
+
+impl Way {
+    /// Sends something on; false when nobody takes it any more.
+    fn send(&self, number: u64, due: Due) -> bool {
+        match due.task {
+            Task::Judge(_) => self.to_do.send((number, due)).is_ok(),
+            Task::Refuse(_) => self.to_order.send((number, Done { due, looked: None })).is_ok(),
+        }
+    }
+}
+
+/// Reads the bag.
+fn read(
+    mut feed: Feed,
+    mut reader: BagReader,
+    permits: &Receiver<()>,
+    way: &Way,
+    stop: &AtomicBool,
+) -> Result<Played, ReplayError> {
+    let (mut number, mut is_heard) = (0, true);
+    let mut send = |due| {
+        is_heard = is_heard && permits.recv().is_ok() && way.send(number, due);
+        number += 1;
+    };
+    let mut is_interrupted = false;
+    for message in reader.by_ref() {
+        let message: BagMessage = message?;
+        is_interrupted = stop.load(Ordering::Relaxed);
+        if is_interrupted {
+            break;
+        }
+        feed.message(&message, &mut send);
+    }
+    let unreadable = if is_interrupted { feed.give_up() } else { feed.end(&mut send) };
+    Ok(Played { unreadable, damage: reader.damage().to_vec(), is_interrupted, ..Played::default() })
+}
+
+/// Looks at images until there are no more.
+fn look(
+    shared: &Shared,
+    tuning: &Tuning,
+    pipeline: &Pipeline,
+    tasks: &Mutex<Receiver<(u64, Due)>>,
+    to_order: &SyncSender<(u64, Done)>,
+) {
+    let mut judge = PipelineJudge(pipeline);
+    loop {
+        let task = tasks.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok((number, due)) = task else { return };
+        let begun = Instant::now();
+        let looked = match &due.task {
+            Task::Refuse(_) => None,
+            Task::Judge(request) => {
+                let options = Round { shared, tuning, begun }.options(due.camera);
+                batch::look_at(&mut judge, &[(request, options)], tuning, begun).pop()
+            }
+        };
+        if to_order.send((number, Done { due, looked })).is_err() {
+            return;
+        }
+    }
+}
+
+/// Answers in order, with what is remembered of every camera.
+struct Answering<'a, L> {
+    shared: &'a Shared,
+    tuning: &'a Tuning,
+    streams: Streams,
+    over_time: &'a OverTime,
+    listener: &'a mut L,
+}
+
+impl<L: Listener> Answering<'_, L> {
+    fn answer(&mut self, Done { due, looked }: Done) -> Result<(), ReplayError> {
+        let Due { camera, task, log_nanos } = due;
+        let round = Round { shared: self.shared, tuning: self.tuning, begun: Instant::now() };
+        let mut observer = self.streams.with(self.shared, self.tuning, self.over_time);
+        let mut kept = Kept::default();
+        let (judged, cost) = match (task, looked) {
+            (Task::Refuse(refused), _) => {
+                round.refuse(&mut kept, &mut observer, camera, refused);
+                (None, Cost::default())
+            }
+            (Task::Judge(_), None) => (None, Cost::default()),
+            (Task::Judge(request), Some(looked)) => {
+                let cost = cost(&looked);
+                (Some(round.answer(&mut kept, &mut observer, camera, request, looked)), cost)
+            }
+        };
+        let evidence = judged.as_ref().map(|judged| &judged.evidence);
+        match judged.as_ref().map(|judged| &judged.answer).or(kept.0.as_ref()) {
+            Some(answer) => self.listener.answered(&Answered { camera, log_nanos, answer, evidence, cost }),
+            None => Ok(()),
+        }
+    }
+}
+
+fn cost(looked: &Looked) -> Cost {
+    let timings = looked.output.as_ref().and_then(|output| output.as_ref().ok()?.timings);
+    let judge = timings.map_or(Duration::ZERO, |Timings { network, monitor }| network + monitor);
+    Cost { decode: looked.decode.unwrap_or_default(), judge }
+}
+
+/// Keeps the answer to an image that nobody looked at.
+#[derive(Default)]
+struct Kept(Option<Answer>);
+
+impl Sink for Kept {
+    fn publish(&mut self, _camera: usize, answer: &Answer) {
+        self.0 = Some(answer.clone());
+    }
+
+    fn show(&mut self, _camera: usize, _judged: Judged) {}
+}

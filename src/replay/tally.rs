@@ -1,0 +1,215 @@
+//! What is counted of a bag, image by image.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use super::alarms::{Alarm, AlarmWatch, Occurrence, Watched};
+use super::run::{Answered, Cost, Played};
+use super::truth::CameraTruth;
+use crate::intake::request::{Answer, Entry};
+use crate::monitor::Verdict;
+use crate::pipeline::Outcome;
+use crate::stream::LONGEST_PAUSE;
+
+/// Longest time that is told apart, in microseconds.
+const LONGEST_MICROS: u64 = 3_600_000_000;
+
+/// Counts of images and regions; those of several bags add up.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Counted {
+    /// Images that were answered.
+    pub images: u64,
+    /// Regions that were answered.
+    pub regions: u64,
+    /// Regions that could not be judged.
+    pub unknown: u64,
+    /// Regions whose single view was out of distribution.
+    pub alarmed: u64,
+    /// Regions that the truth calls nominal and that were judged.
+    pub nominal: u64,
+    /// Those of them whose single view was out of distribution.
+    pub nominal_alarmed: u64,
+    /// Nominal regions whose class is known and one of the model's.
+    pub classified: u64,
+    /// Those of them that were classified rightly.
+    pub right: u64,
+    /// Time that cameras showed images for, pauses of a minute left out, in seconds; two cameras count twice.
+    pub watched_secs: f64,
+    /// Messages that could not be read or were lost, as far as that is known.
+    pub lost_messages: u64,
+}
+
+/// What is known of one or several bags.
+#[derive(Debug, Clone)]
+pub struct Tally {
+    /// Counts.
+    pub counted: Counted,
+    /// Whether anything is known of what is true.
+    pub has_truth: bool,
+    /// Alarms.
+    pub alarms: Vec<Alarm>,
+    /// Strange objects.
+    pub objects: Vec<Occurrence>,
+    /// Anomalies of cameras.
+    pub anomalies: Vec<Occurrence>,
+    /// Time that images took, in microseconds.
+    micros: Option<Histogram<u64>>,
+}
+
+/// Counts while a bag is played.
+pub struct Counter<'a> {
+    truth: &'a [CameraTruth],
+    classes: Vec<String>,
+    watches: Vec<AlarmWatch>,
+    latest: Vec<Option<Duration>>,
+    tally: Tally,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self {
+            counted: Counted::default(),
+            has_truth: false,
+            alarms: Vec::new(),
+            objects: Vec::new(),
+            anomalies: Vec::new(),
+            // Bounds that the crate takes.
+            micros: Histogram::new_with_bounds(1, LONGEST_MICROS, 3).ok(),
+        }
+    }
+}
+
+impl Tally {
+    /// Adds what is known of another bag.
+    pub fn add(&mut self, other: &Self) {
+        self.counted.add(&other.counted);
+        self.has_truth |= other.has_truth;
+        self.alarms.extend_from_slice(&other.alarms);
+        self.objects.extend_from_slice(&other.objects);
+        self.anomalies.extend_from_slice(&other.anomalies);
+        if let (Some(micros), Some(others)) = (&mut self.micros, &other.micros) {
+            // Both have the same bounds.
+            let _ = micros.add(others);
+        }
+    }
+
+    /// Time that images took at a share (0..1) of them, in milliseconds; `None` without images.
+    #[must_use]
+    pub fn latency_ms(&self, share: f64) -> Option<f64> {
+        let micros = self.micros.as_ref().filter(|micros| !micros.is_empty())?;
+        Some(micros.value_at_quantile(share) as f64 / 1e3)
+    }
+
+    /// Hours that cameras were watched for.
+    #[must_use]
+    pub fn hours(&self) -> f64 {
+        self.counted.watched_secs / 3600.0
+    }
+}
+
+impl Counted {
+    fn add(&mut self, other: &Self) {
+        // No `..`: whoever adds a field decides here how it adds up.
+        let Self {
+            images,
+            regions,
+            unknown,
+            alarmed,
+            nominal,
+            nominal_alarmed,
+            classified,
+            right,
+            watched_secs,
+            lost_messages,
+        } = *other;
+        self.images += images;
+        self.regions += regions;
+        self.unknown += unknown;
+        self.alarmed += alarmed;
+        self.nominal += nominal;
+        self.nominal_alarmed += nominal_alarmed;
+        self.classified += classified;
+        self.right += right;
+        self.watched_secs += watched_secs;
+        self.lost_messages += lost_messages;
+    }
+}
+
+impl<'a> Counter<'a> {
+    /// For cameras with these topics, and the class names of the model.
+    #[must_use]
+    pub fn new(topics: &[String], truth: &'a [CameraTruth], classes: &[String]) -> Self {
+        let has_truth = truth.iter().any(CameraTruth::is_known);
+        Self {
+            truth,
+            classes: classes.to_vec(),
+            watches: topics.iter().map(|topic| AlarmWatch::new(topic, classes)).collect(),
+            latest: vec![None; topics.len()],
+            tally: Tally { has_truth, ..Tally::default() },
+        }
+    }
+
+    /// Takes an answer.
+    pub fn observe(&mut self, answered: &Answered<'_>) {
+        let Answered { camera, answer, cost, .. } = *answered;
+        self.tally.counted.images += 1;
+        self.note_time(camera, answer);
+        self.note_cost(cost);
+        let stamp_nanos = u64::try_from(answer.header.stamp.nanos()).unwrap_or(0);
+        for entry in &answer.entries {
+            self.count(camera, entry, stamp_nanos);
+        }
+        self.watches[camera].observe(answered, &self.truth[camera]);
+    }
+
+    /// Ends the bag.
+    #[must_use]
+    pub fn end(mut self, played: &Played) -> Tally {
+        for watch in self.watches {
+            let Watched { alarms, objects, anomalies, .. } = watch.end();
+            self.tally.alarms.extend(alarms);
+            self.tally.objects.extend(objects);
+            self.tally.anomalies.extend(anomalies);
+        }
+        self.tally.alarms.sort_by(|a, b| (a.begin_nanos, &a.topic).cmp(&(b.begin_nanos, &b.topic)));
+        let unreadable: u64 = played.unreadable.values().map(|(count, _)| count).sum();
+        let lost: u64 = played.damage.iter().filter_map(|damage| damage.lost_messages).sum();
+        self.tally.counted.lost_messages = unreadable + lost;
+        self.tally
+    }
+
+    fn note_time(&mut self, camera: usize, answer: &Answer) {
+        let now = answer.header.stamp.since_epoch();
+        let before = self.latest[camera].replace(now);
+        let passed = before.and_then(|before| now.checked_sub(before)).filter(|passed| *passed <= LONGEST_PAUSE);
+        self.tally.counted.watched_secs += passed.unwrap_or_default().as_secs_f64();
+    }
+
+    fn note_cost(&mut self, Cost { decode, judge }: Cost) {
+        let took = u64::try_from((decode + judge).as_micros()).unwrap_or(LONGEST_MICROS);
+        if let Some(micros) = self.tally.micros.as_mut().filter(|_| took > 0) {
+            micros.saturating_record(took);
+        }
+    }
+
+    fn count(&mut self, camera: usize, entry: &Entry, stamp_nanos: u64) {
+        let counted = &mut self.tally.counted;
+        counted.regions += 1;
+        let Ok(Outcome { judgement: Some(judgement), verdict, .. }) = &entry.outcome else {
+            counted.unknown += 1;
+            return;
+        };
+        let is_alarm = u64::from(*verdict == Verdict::OutOfDistribution);
+        counted.alarmed += is_alarm;
+        let Some(truth) = self.truth[camera].of(&entry.region.id, stamp_nanos) else { return };
+        if truth.in_distribution {
+            counted.nominal += 1;
+            counted.nominal_alarmed += is_alarm;
+            if let Some(class) = self.classes.iter().position(|class| *class == truth.class_name) {
+                counted.classified += 1;
+                counted.right += u64::from(class == judgement.predicted_class);
+            }
+        }
+    }
+}
