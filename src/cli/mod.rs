@@ -61,7 +61,7 @@ enum Command {
     Classify(classify::Classify),
     Inspect(inspect::Inspect),
     Synthesize(SynthesizeArgs),
-    Replay(replay::Replay),
+    Replay(Box<replay::Replay>),
     Triage(triage::Triage),
 }
 

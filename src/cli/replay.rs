@@ -1,25 +1,21 @@
 //! `replay`: what the monitor would have said of recorded drives.
 
-use std::cell::Cell;
+mod against;
+mod session;
+
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 
-use anyhow::Context;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{bags, interrupt, output};
-use crate::dataset::bag::BagWriter;
+use self::session::Session;
+use super::{bags, output};
 use crate::inference::messages::Identity;
 use crate::model::DeviceChoice;
 use crate::monitor::{Monitor, short_id};
 use crate::parameters::overrides::{self, Overrides};
 use crate::parameters::settings::Settings;
 use crate::pipeline::Pipeline;
-use crate::replay::{
-    BagReport, Choice, Condition, Counter, Failure, NODE, OpenBag, Outputs, Played, Player, ReplayPage, RowFile, Tally,
-    Timeline, TruthTable, figures_to_json, junit, report_json,
-};
+use crate::replay::{Choice, Condition, Failure, Fault, NODE, Tally, TruthTable, figures_to_json};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -77,6 +73,21 @@ pub(super) struct Replay {
     /// Write the conditions and the figures of every bag as JUnit XML
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
+    /// Put a fault into the bags and say whether and how soon it is found: KIND[:STRENGTH], strength 0..1
+    #[arg(long, value_name = "KIND[:STRENGTH]")]
+    inject: Vec<Fault>,
+    /// Seconds from the first image at which faults begin; a third of the bag when left out
+    #[arg(long, value_name = "SECS", requires = "inject", value_parser = seconds)]
+    inject_from_secs: Option<f64>,
+    /// Compare with what another monitor says of the same images
+    #[arg(long, value_name = "MONITOR")]
+    compare: Option<PathBuf>,
+    /// Model of that monitor, where it is another one
+    #[arg(long, value_name = "DIR", requires = "compare")]
+    compare_model: Option<PathBuf>,
+    /// Play the bags to the real node, too, and fail when it says anything else
+    #[arg(long)]
+    through_node: bool,
     /// Exit with code 3 when this holds, for example false_alarms_per_hour>10
     #[arg(long, value_name = "EXPR")]
     fail_on: Vec<Condition>,
@@ -91,20 +102,16 @@ pub(super) struct Replay {
     param: Vec<String>,
 }
 
+/// Reads a number of seconds.
+fn seconds(text: &str) -> Result<f64, String> {
+    let secs = text.parse::<f64>().ok().filter(|secs| (0.0..1e6).contains(secs));
+    secs.ok_or_else(|| format!("`{text}` is no number of seconds from 0 to a million"))
+}
+
 /// Conditions that hold, for exit code 3.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.iter().map(|failure| format!("failed: {failure}")).collect::<Vec<_>>().join("\n"))]
 pub(super) struct GateFailed(Vec<Failure>);
-
-/// Everything that all bags share.
-struct Session<'a> {
-    command: &'a Replay,
-    pipeline: &'a Pipeline,
-    settings: &'a Settings,
-    identity: &'a Identity,
-    choice: Choice,
-    table: Option<TruthTable>,
-}
 
 impl Replay {
     pub(super) fn run(&self) -> anyhow::Result<()> {
@@ -124,9 +131,11 @@ impl Replay {
         let reports = session.play_all(&bags)?;
         let mut total = Tally::default();
         reports.iter().for_each(|bag| total.add(&bag.tally));
+        let against = session.against(&bags)?;
         let failures: Vec<Failure> = self.fail_on.iter().filter_map(|condition| condition.failure(&total)).collect();
         session.report(&total, &reports, &failures)?;
         output::print_json(&figures_to_json(&total))?;
+        against.check()?;
         if failures.is_empty() { Ok(()) } else { Err(GateFailed(failures).into()) }
     }
 
@@ -174,136 +183,4 @@ impl Replay {
     fn jobs(&self) -> usize {
         self.jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from)
     }
-}
-
-impl Session<'_> {
-    fn play_all(&self, bags: &[PathBuf]) -> anyhow::Result<Vec<BagReport>> {
-        let mut files = self.row_files()?;
-        let mut reports = Vec::new();
-        for bag in bags {
-            let (report, played) = self.play(bag, bags.len() > 1, &mut files)?;
-            reports.push(report);
-            if played.is_interrupted || interrupt::flag().load(Ordering::Relaxed) {
-                eprintln!("interrupted: what was done up to here is written");
-                break;
-            }
-        }
-        files.into_iter().try_for_each(RowFile::finish)?;
-        Ok(reports)
-    }
-
-    /// Writes what was asked for beside the rows.
-    fn report(&self, total: &Tally, bags: &[BagReport], failures: &[Failure]) -> anyhow::Result<()> {
-        let command = self.command;
-        if let Some(path) = &command.junit {
-            output::write(path, &junit(total, bags, &command.fail_on)?)?;
-        }
-        let Some(folder) = &command.report else { return Ok(()) };
-        let monitor = self.pipeline.monitor();
-        let page = ReplayPage {
-            model: &self.pipeline.classifier().manifest().name,
-            facts: vec![
-                ("model", format!("{}, {}", command.model.display(), self.identity.model_id)),
-                ("monitor", format!("{}, {}", command.monitor.display(), self.identity.monitor_id)),
-                ("device", self.pipeline.classifier().device_name()),
-                ("parameters", self.parameters()),
-            ],
-            notes: &monitor.map_or_else(Vec::new, Monitor::notes),
-            command: std::env::args().collect::<Vec<_>>().join(" "),
-            total,
-            bags,
-            conditions: &command.fail_on,
-        };
-        output::write_into(folder, "index.html", &page.html()?)?;
-        let json = report_json(total, bags, &command.fail_on, failures);
-        output::write_into(folder, "report.json", &(serde_json::to_string_pretty(&json)? + "\n"))
-    }
-
-    /// Parameters that verdicts depend on.
-    fn parameters(&self) -> String {
-        let tuning = self.settings.tuning();
-        let hours = tuning.stream.mean_time_between_false_alarms.as_secs_f64() / 3600.0;
-        format!(
-            "suspect_level {}, alarm_level {}, mean_time_between_false_alarms {hours} h",
-            tuning.suspect_level, tuning.alarm_level
-        )
-    }
-
-    fn row_files(&self) -> anyhow::Result<Vec<RowFile>> {
-        let json = self.command.json.as_deref().map(RowFile::json_lines).transpose()?;
-        let csv = self.command.csv.as_deref().map(RowFile::csv).transpose()?;
-        Ok(json.into_iter().chain(csv).collect())
-    }
-
-    fn play(&self, path: &Path, is_one_of_several: bool, rows: &mut [RowFile]) -> anyhow::Result<(BagReport, Played)> {
-        let bag = OpenBag::open(path, &self.choice, self.table.as_ref()).with_context(|| path.display().to_string())?;
-        let (name, selection, truth) = (bag.name.clone(), bag.selection.clone(), bag.truth.clone());
-        for topic in &selection.skipped {
-            tracing::info!("{name}: {} ({}) is not read", topic.name, topic.type_name);
-        }
-        let bar = progress_bar(&name, bag.images());
-        let recording = self.recording(&name, is_one_of_several)?;
-        let topics: Vec<String> = selection.cameras.iter().map(|camera| camera.images.name.clone()).collect();
-        let judged = Cell::new(0_u64);
-        let progress = || {
-            judged.set(judged.get() + 1);
-            bar.set_position(judged.get());
-        };
-        let mut timelines = vec![Timeline::default(); topics.len()];
-        let mut outputs = Outputs {
-            bag: &name,
-            cameras: &selection.cameras,
-            truth: &truth,
-            identity: self.identity,
-            recording,
-            rows,
-            counter: Counter::new(&topics, &truth, &self.identity.classes),
-            timelines: &mut timelines,
-            progress: &progress,
-        };
-        let player = Player {
-            pipeline: self.pipeline,
-            settings: self.settings,
-            jobs: self.command.jobs(),
-            stop: interrupt::flag(),
-        };
-        let played = player.play(bag, &mut outputs).with_context(|| path.display().to_string())?;
-        let Outputs { recording, counter, .. } = outputs;
-        recording.map(BagWriter::finish).transpose()?;
-        bar.finish_and_clear();
-        say(&name, &played);
-        let tally = counter.end(&played);
-        Ok((BagReport::new(&name, &selection.cameras, timelines, tally, &played), played))
-    }
-
-    fn recording(&self, bag: &str, is_one_of_several: bool) -> anyhow::Result<Option<BagWriter>> {
-        let Some(out) = &self.command.output else { return Ok(None) };
-        if !is_one_of_several {
-            return Ok(Some(BagWriter::create(out)?));
-        }
-        std::fs::create_dir_all(out).with_context(|| format!("cannot make the folder {}", out.display()))?;
-        Ok(Some(BagWriter::create(&out.join(bag))?))
-    }
-}
-
-/// What was lost of a bag, and how fast it was.
-fn say(name: &str, played: &Played) {
-    for (topic, (count, reason)) in &played.unreadable {
-        eprintln!("warning: {name}: {count} messages on {topic} could not be read: {reason}");
-    }
-    for damage in &played.damage {
-        eprintln!("warning: {name}: {damage}");
-    }
-    let images: u64 = played.counts.iter().map(|counts| counts.judged).sum();
-    let secs = played.elapsed.as_secs_f64();
-    eprintln!("{name}: {images} images in {secs:.1} s, {:.0} images/s", images as f64 / secs.max(1e-9));
-}
-
-/// Draws on stderr, and only where that is a terminal.
-fn progress_bar(name: &str, images: u64) -> ProgressBar {
-    let bar = ProgressBar::new(images);
-    let template =
-        format!("{} {{wide_bar}} {{pos}}/{{len}} images, {{per_sec}}, {{eta}} left", name.replace(['{', '}'], ""));
-    let style = ProgressStyle::with_template(&template);
-    style.map_or_else(|_| bar.clone(), |style| bar.clone().with_style(style))
 }

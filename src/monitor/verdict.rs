@@ -30,6 +30,17 @@ impl Verdict {
         }
     }
 
+    /// The verdict that a message calls by this number; `Unknown` for numbers that there are none of.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Self {
+        match number {
+            1 => Self::InDistribution,
+            2 => Self::Suspect,
+            3 => Self::OutOfDistribution,
+            _ => Self::Unknown,
+        }
+    }
+
     /// Colour in which images show it: red, green, blue.
     #[must_use]
     pub const fn rgb(self) -> [u8; 3] {

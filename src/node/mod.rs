@@ -27,6 +27,7 @@ mod input;
 mod lifecycle;
 mod output;
 mod parameters;
+mod player;
 mod service;
 mod thread;
 

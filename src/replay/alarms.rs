@@ -156,7 +156,9 @@ impl AlarmWatch {
         let answer = answered.answer;
         let now = nanos(answer.header.stamp);
         self.close(now);
-        let is_changed = answer.observed.change.state == ChangeState::Changed;
+        // A camera that was CHANGED before says nothing of what comes now.
+        let has_become_changed = self.camera.is_none() && answer.observed.change.state == ChangeState::Changed;
+        let has_fault = truth.has_fault(now);
         for (index, entry) in answer.entries.iter().enumerate() {
             let truth = truth.of(&entry.region.id, now);
             let is_alarm = answer.final_verdict(index) == Verdict::OutOfDistribution;
@@ -166,10 +168,15 @@ impl AlarmWatch {
                 self.calm(&entry.region.id);
             }
             if let Some(truth) = truth.filter(|truth| !truth.in_distribution) {
-                self.note_strange(&entry.region.id, &truth.anomaly, now, is_alarm || is_changed);
+                // Whoever gets no verdict knows that something is wrong.
+                let is_refused = has_fault && answer.final_verdict(index) == Verdict::Unknown;
+                self.note_strange(&entry.region.id, &truth.anomaly, now, is_alarm || is_refused);
             }
         }
         self.watch_camera(answer, truth, now);
+        if has_become_changed {
+            self.strange.values_mut().chain(self.anomalies.values_mut()).for_each(|one| one.find(now));
+        }
     }
 
     /// Ends what is still open, and tells what there was.
@@ -312,7 +319,13 @@ impl Occurrence {
         // Several regions of one image count once.
         self.images += u64::from(self.images == 0 || now != self.end_nanos);
         self.end_nanos = now;
-        if is_found && self.found.is_none() {
+        if is_found {
+            self.find(now);
+        }
+    }
+
+    fn find(&mut self, now: u64) {
+        if self.found.is_none() {
             let delay_secs = now.saturating_sub(self.begin_nanos) as f64 / 1e9;
             self.found = Some(Found { delay_secs, images: self.images });
         }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use super::inject::{FaultKind, Injected};
 use super::select::CameraTopics;
 use crate::dataset::bag::BagMessage;
 use crate::dataset::cdr::{self, CompressedImage, Image, RegionArray, RosMessage};
@@ -39,6 +40,11 @@ pub struct Feed {
     topics: HashMap<String, Vec<(usize, Brings)>>,
     clock: BagClock,
     due: VecDeque<Due>,
+    injected: Option<Injected>,
+    /// What a frozen camera shows.
+    frozen: Vec<Option<Picture>>,
+    /// Images that come late, with the time at which they come.
+    late: VecDeque<(u64, BagMessage)>,
     unreadable: Unreadable,
 }
 
@@ -59,7 +65,7 @@ struct BagClock {
 impl Feed {
     /// For these cameras, which `shared` has in the same order.
     #[must_use]
-    pub fn new(shared: &Shared, cameras: &[CameraTopics]) -> Self {
+    pub fn new(shared: &Shared, cameras: &[CameraTopics], injected: Option<Injected>) -> Self {
         let mut topics: HashMap<String, Vec<(usize, Brings)>> = HashMap::new();
         for (index, camera) in cameras.iter().enumerate() {
             topics.entry(camera.images.name.clone()).or_default().push((index, Brings::Images));
@@ -75,12 +81,41 @@ impl Feed {
             topics,
             clock: BagClock { base: Instant::now(), first_nanos: None, now_nanos: 0 },
             due: VecDeque::new(),
+            injected,
+            frozen: vec![None; cameras.len()],
+            late: VecDeque::new(),
             unreadable: Unreadable::new(),
         }
     }
 
     /// Takes a message; what is due then is handed to `each`, in order.
-    pub fn message(&mut self, message: &BagMessage, mut each: impl FnMut(Due)) {
+    pub fn message(&mut self, message: BagMessage, mut each: impl FnMut(Due)) {
+        while let Some((_, late)) = self.late.pop_front_if(|(time, _)| *time <= message.log_nanos) {
+            self.take(&late);
+        }
+        match self.delay_of(&message) {
+            Duration::ZERO => self.take(&message),
+            delay => {
+                let time = message.log_nanos.saturating_add(u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX));
+                self.late.push_back((time, BagMessage { log_nanos: time, ..message }));
+            }
+        }
+        self.due.drain(..).for_each(&mut each);
+    }
+
+    /// By how much later a message comes.
+    fn delay_of(&self, message: &BagMessage) -> Duration {
+        let Some(injected) = self.injected.filter(|injected| !injected.fault.delay().is_zero()) else {
+            return Duration::ZERO;
+        };
+        let is_image =
+            self.topics.get(message.topic.as_ref()).is_some_and(|all| all.iter().any(|one| one.1 == Brings::Images));
+        let is_covered =
+            || cdr::decode::<cdr::Header>(&message.data).is_ok_and(|header| injected.covers(header_of(&header).stamp));
+        if is_image && is_covered() { injected.fault.delay() } else { Duration::ZERO }
+    }
+
+    fn take(&mut self, message: &BagMessage) {
         let now = self.clock.at(message.log_nanos);
         self.tick(now);
         let brings = self.topics.get(message.topic.as_ref()).cloned().unwrap_or_default();
@@ -94,11 +129,13 @@ impl Feed {
                 entry.or_insert_with(|| (0, reason)).0 += 1;
             }
         }
-        self.due.drain(..).for_each(&mut each);
     }
 
     /// Ends the bag: what still waits for regions is answered. Returns the messages that could not be read.
     pub fn end(mut self, each: impl FnMut(Due)) -> Unreadable {
+        while let Some((_, late)) = self.late.pop_front() {
+            self.take(&late);
+        }
         let now = self.clock.at(self.clock.now_nanos) + AFTER_THE_END;
         self.tick(now);
         self.due.drain(..).for_each(each);
@@ -119,6 +156,11 @@ impl Feed {
 
     fn image(&mut self, camera: usize, message: &BagMessage, now: Instant) -> Result<(), String> {
         let (header, picture) = picture(message)?;
+        let is_frozen = |injected: &Injected| injected.fault.kind == FaultKind::Frozen && injected.covers(header.stamp);
+        let picture = match self.injected.filter(is_frozen) {
+            Some(_) => self.frozen[camera].get_or_insert(picture).clone(),
+            None => picture,
+        };
         let ros = Duration::from_nanos(message.log_nanos).into();
         self.cameras[camera].image(header, picture, Arrival { at: now, ros });
         self.collect();

@@ -4,9 +4,11 @@
 //! [`run`] judges them on all cores and answers in order. What the answers mean beside the [`truth`] is counted in [`alarms`] and [`figures`].
 
 mod alarms;
+mod compare;
 mod feed;
 mod figures;
 mod gate;
+mod inject;
 mod outputs;
 mod report;
 mod rows;
@@ -19,8 +21,10 @@ mod truth;
 use std::path::Path;
 
 pub use alarms::{Alarm, Cause, Found, Occurrence, Subject};
-pub use figures::{FIGURES, Figure, OF_THE_MACHINE, false_alarm_interval, to_json as figures_to_json};
+pub use compare::{Comparison, Difference, Strictness, compare};
+pub use figures::{FIGURES, Figure, OF_THE_MACHINE, Unit, false_alarm_interval, to_json as figures_to_json};
 pub use gate::{Condition, ConditionError, Failure};
+pub use inject::{Fault, FaultError, FaultKind, FaultOutcome, Injected};
 pub use outputs::{NODE, Outputs, RowFile};
 pub use report::{BagReport, ReplayPage, json as report_json, junit};
 pub use rows::Row;
@@ -31,6 +35,7 @@ pub use timeline::{Point, Timeline};
 pub use truth::{CameraTruth, Truth, TruthError, TruthTable};
 
 use crate::dataset::bag::BagError;
+use crate::parameters::table::ParameterError;
 
 /// Why a bag cannot be replayed.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +75,9 @@ pub enum ReplayError {
         /// Cause.
         source: std::io::Error,
     },
+    /// The cameras of the bag cannot be those of a node.
+    #[error(transparent)]
+    Parameter(#[from] ParameterError),
     /// The thread that reads failed.
     #[error("reading the bag failed inside the program, please report it")]
     Reader,

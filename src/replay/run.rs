@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::feed::{Due, Feed, Unreadable};
+use super::inject::Injected;
 use super::select::{CameraTopics, Choice, Selection, select};
 use super::truth::{CameraTruth, TruthTable};
 use super::{ReplayError, bag_name};
@@ -21,10 +22,10 @@ use crate::inference::evidence::{Evidence, Judged};
 use crate::inference::shared::Shared;
 use crate::inference::streams::Streams;
 use crate::inference::worker::{Round, Sink};
-use crate::intake::request::{Answer, Task};
+use crate::intake::request::{Answer, Request, Task};
 use crate::parameters::names::CameraName;
 use crate::parameters::settings::Settings;
-use crate::parameters::table::Value;
+use crate::parameters::table::{ParameterError, Value};
 use crate::parameters::typed::Tuning;
 use crate::pipeline::{Pipeline, Timings};
 
@@ -40,6 +41,8 @@ pub struct Player<'a> {
     pub settings: &'a Settings,
     /// Threads that judge, at least 1. The answers do not depend on it.
     pub jobs: usize,
+    /// A fault to put into the images.
+    pub injected: Option<Injected>,
     /// Becomes true when the replay is to end early.
     pub stop: &'a AtomicBool,
 }
@@ -136,6 +139,27 @@ impl OpenBag {
         self.selection.cameras.iter().map(|camera| camera.images.message_count).sum()
     }
 
+    /// The same bag with a fault: nothing else is true of the images that have it.
+    #[must_use]
+    pub fn with_fault(mut self, injected: Injected) -> Self {
+        self.truth.iter_mut().for_each(|truth| truth.inject(injected));
+        self
+    }
+
+    /// Stamp of the first image of any camera, nanoseconds; `None` without images.
+    ///
+    /// # Errors
+    /// When the bag cannot be read.
+    pub fn first_stamp_nanos(path: &Path, cameras: &[CameraTopics]) -> Result<Option<u64>, ReplayError> {
+        let topics: Vec<&str> = cameras.iter().map(|camera| camera.images.name.as_str()).collect();
+        for message in BagReader::open(path)?.only(&topics) {
+            if let Ok((header, _)) = super::feed::picture(&message?) {
+                return Ok(u64::try_from(header.stamp.nanos()).ok());
+            }
+        }
+        Ok(None)
+    }
+
     /// Names of the cameras.
     #[must_use]
     pub fn names(&self) -> Vec<CameraName> {
@@ -187,8 +211,8 @@ impl Player<'_> {
         let begun = Instant::now();
         let OpenBag { selection, reader, .. } = bag;
         let names: Vec<CameraName> = selection.cameras.iter().map(|camera| camera.name.clone()).collect();
-        let shared = Shared::keeping_all(offline(self.settings, &names), &names);
-        let feed = Feed::new(&shared, &selection.cameras);
+        let shared = Shared::keeping_all(with_cameras(self.settings, &names)?, &names);
+        let feed = Feed::new(&shared, &selection.cameras, self.injected);
         let mut played = self.run(&shared, feed, reader, listener)?;
         let of = |camera: usize| {
             shared.count(camera, |statistics| (statistics.counts().clone(), statistics.stream().clone()))
@@ -214,11 +238,13 @@ impl Player<'_> {
         let (to_do, tasks) = sync_channel(jobs * ON_THE_WAY);
         let (to_order, done) = sync_channel(jobs * ON_THE_WAY);
         let tasks = Mutex::new(tasks);
-        let tuning = shared.tuning();
+        // No image is in a hurry.
+        let tuning = Tuning { deadline: Duration::ZERO, ..shared.tuning() };
         thread::scope(|scope| {
             for _ in 0..jobs {
                 let (tasks, to_order, tuning) = (&tasks, to_order.clone(), &tuning);
-                scope.spawn(move || look(shared, tuning, self.pipeline, tasks, &to_order));
+                let looking = Looking { shared, tuning, pipeline: self.pipeline, injected: self.injected };
+                scope.spawn(move || looking.look(tasks, &to_order));
             }
             let reading = scope.spawn(move || read(feed, reader, &permits, &Way { to_do, to_order }, self.stop));
             let heard = self.hear(shared, &tuning, &done, &give_back, listener);
@@ -255,15 +281,12 @@ impl Player<'_> {
     }
 }
 
-/// The parameters of a replay: no image is in a hurry.
-fn offline(settings: &Settings, cameras: &[CameraName]) -> Settings {
+/// The parameters with these cameras.
+fn with_cameras(settings: &Settings, cameras: &[CameraName]) -> Result<Settings, ParameterError> {
     let mut settings = settings.clone();
     let names: Vec<String> = cameras.iter().filter_map(|camera| camera.name().map(str::to_owned)).collect();
-    for (name, value) in [("deadline_secs", Value::Double(0.0)), ("cameras", Value::TextArray(names))] {
-        // Both are values that the table allows.
-        let _ = settings.set(name, value);
-    }
-    settings
+    settings.set("cameras", Value::TextArray(names))?;
+    Ok(settings)
 }
 
 /// Where the thread that reads sends what it finds.
@@ -302,35 +325,43 @@ fn read(
         if is_interrupted {
             break;
         }
-        feed.message(&message, &mut send);
+        feed.message(message, &mut send);
     }
     let unreadable = if is_interrupted { feed.give_up() } else { feed.end(&mut send) };
     Ok(Played { unreadable, damage: reader.damage().to_vec(), is_interrupted, ..Played::default() })
 }
 
-/// Looks at images until there are no more.
-fn look(
-    shared: &Shared,
-    tuning: &Tuning,
-    pipeline: &Pipeline,
-    tasks: &Mutex<Receiver<(u64, Due)>>,
-    to_order: &SyncSender<(u64, Done)>,
-) {
-    let mut judge = PipelineJudge(pipeline);
-    loop {
-        let task = tasks.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok((number, due)) = task else { return };
-        let begun = Instant::now();
-        let looked = match &due.task {
-            Task::Refuse(_) => None,
-            Task::Judge(request) => {
-                let options = Round { shared, tuning, begun }.options(due.camera);
-                batch::look_at(&mut judge, &[(request, options)], tuning, begun).pop()
+/// What a thread that judges needs.
+struct Looking<'a> {
+    shared: &'a Shared,
+    tuning: &'a Tuning,
+    pipeline: &'a Pipeline,
+    injected: Option<Injected>,
+}
+
+impl Looking<'_> {
+    /// Looks at images until there are no more.
+    fn look(&self, tasks: &Mutex<Receiver<(u64, Due)>>, to_order: &SyncSender<(u64, Done)>) {
+        loop {
+            let task = tasks.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            let Ok((number, mut due)) = task else { return };
+            let looked = match &mut due.task {
+                Task::Refuse(_) => None,
+                Task::Judge(request) => self.look_at(due.camera, request),
+            };
+            if to_order.send((number, Done { due, looked })).is_err() {
+                return;
             }
-        };
-        if to_order.send((number, Done { due, looked })).is_err() {
-            return;
         }
+    }
+
+    fn look_at(&self, camera: usize, request: &mut Request) -> Option<Looked> {
+        let round = Round { shared: self.shared, tuning: self.tuning, begun: Instant::now() };
+        let options = round.options(camera);
+        if let Some(injected) = self.injected.filter(|injected| injected.covers(request.header.stamp)) {
+            injected.fault.spoil(request, &options);
+        }
+        batch::look_at(&mut PipelineJudge(self.pipeline), &[(request, options)], self.tuning, round.begun).pop()
     }
 }
 

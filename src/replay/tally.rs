@@ -5,6 +5,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use super::alarms::{Alarm, AlarmWatch, Occurrence, Watched};
+use super::inject::FaultOutcome;
 use super::run::{Answered, Cost, Played};
 use super::truth::CameraTruth;
 use crate::intake::request::{Answer, Entry};
@@ -30,6 +31,10 @@ pub struct Counted {
     pub nominal: u64,
     /// Those of them whose single view was out of distribution.
     pub nominal_alarmed: u64,
+    /// Regions that the truth calls strange.
+    pub strange: u64,
+    /// Those of them that were out of distribution or could not be judged.
+    pub strange_alarmed: u64,
     /// Nominal regions whose class is known and one of the model's.
     pub classified: u64,
     /// Those of them that were classified rightly.
@@ -53,6 +58,8 @@ pub struct Tally {
     pub objects: Vec<Occurrence>,
     /// Anomalies of cameras.
     pub anomalies: Vec<Occurrence>,
+    /// Faults that were put into bags.
+    pub faults: Vec<FaultOutcome>,
     /// Time that images took, in microseconds.
     micros: Option<Histogram<u64>>,
 }
@@ -74,6 +81,7 @@ impl Default for Tally {
             alarms: Vec::new(),
             objects: Vec::new(),
             anomalies: Vec::new(),
+            faults: Vec::new(),
             // Bounds that the crate takes.
             micros: Histogram::new_with_bounds(1, LONGEST_MICROS, 3).ok(),
         }
@@ -88,6 +96,7 @@ impl Tally {
         self.alarms.extend_from_slice(&other.alarms);
         self.objects.extend_from_slice(&other.objects);
         self.anomalies.extend_from_slice(&other.anomalies);
+        self.faults.extend_from_slice(&other.faults);
         if let (Some(micros), Some(others)) = (&mut self.micros, &other.micros) {
             // Both have the same bounds.
             let _ = micros.add(others);
@@ -118,6 +127,8 @@ impl Counted {
             alarmed,
             nominal,
             nominal_alarmed,
+            strange,
+            strange_alarmed,
             classified,
             right,
             watched_secs,
@@ -129,6 +140,8 @@ impl Counted {
         self.alarmed += alarmed;
         self.nominal += nominal;
         self.nominal_alarmed += nominal_alarmed;
+        self.strange += strange;
+        self.strange_alarmed += strange_alarmed;
         self.classified += classified;
         self.right += right;
         self.watched_secs += watched_secs;
@@ -196,13 +209,19 @@ impl<'a> Counter<'a> {
     fn count(&mut self, camera: usize, entry: &Entry, stamp_nanos: u64) {
         let counted = &mut self.tally.counted;
         counted.regions += 1;
-        let Ok(Outcome { judgement: Some(judgement), verdict, .. }) = &entry.outcome else {
+        let truth = self.truth[camera].of(&entry.region.id, stamp_nanos);
+        let verdict = entry.outcome.as_ref().map_or(Verdict::Unknown, |outcome| outcome.verdict);
+        if truth.as_ref().is_some_and(|truth| !truth.in_distribution) {
+            counted.strange += 1;
+            counted.strange_alarmed += u64::from(matches!(verdict, Verdict::Unknown | Verdict::OutOfDistribution));
+        }
+        let Ok(Outcome { judgement: Some(judgement), .. }) = &entry.outcome else {
             counted.unknown += 1;
             return;
         };
-        let is_alarm = u64::from(*verdict == Verdict::OutOfDistribution);
+        let is_alarm = u64::from(verdict == Verdict::OutOfDistribution);
         counted.alarmed += is_alarm;
-        let Some(truth) = self.truth[camera].of(&entry.region.id, stamp_nanos) else { return };
+        let Some(truth) = truth else { return };
         if truth.in_distribution {
             counted.nominal += 1;
             counted.nominal_alarmed += is_alarm;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::inject::Injected;
 use crate::dataset::cdr::{GroundTruth, GroundTruthArray};
 
 /// Entries of a topic that say the same of an object make one span as long as no more time than this lies between them, in nanoseconds.
@@ -77,6 +78,8 @@ pub struct CameraTruth {
     spans: BTreeMap<String, Vec<Span>>,
     /// Of what no span covers: nominal where the truth is a table, unknown where it is a topic.
     is_complete: bool,
+    /// A fault that was put into the images.
+    injected: Option<Injected>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -150,9 +153,25 @@ impl CameraTruth {
         }
     }
 
+    /// Notes that images from some time on have a fault.
+    pub fn inject(&mut self, injected: Injected) {
+        self.injected = Some(injected);
+    }
+
+    /// Whether an image with that stamp has it.
+    #[must_use]
+    pub fn has_fault(&self, stamp_nanos: u64) -> bool {
+        self.injected.is_some_and(|injected| stamp_nanos >= injected.from_nanos)
+    }
+
     /// What is true of a region of the image with that stamp; `None` where nobody knows. What is said of the object counts before what is said of all.
     #[must_use]
     pub fn of(&self, object: &str, stamp_nanos: u64) -> Option<Truth> {
+        if let Some(Injected { fault, from_nanos }) = self.injected
+            && stamp_nanos >= from_nanos
+        {
+            return Some(Truth { anomaly: fault.to_string(), ..Truth::default() });
+        }
         let covers = |span: &&Span| (span.begin_nanos..=span.end_nanos).contains(&stamp_nanos);
         let find = |name: &str| self.spans.get(name)?.iter().rev().find(covers).map(|span| span.truth.clone());
         let found = find(object).or_else(|| if object.is_empty() { None } else { find("") });

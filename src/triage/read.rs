@@ -115,7 +115,7 @@ impl Event<'_> {
     fn take(&mut self, topic: &str, array: &OodConfidenceArray) {
         self.verdicts.entry(topic.to_owned()).or_default().insert(pairing::key(&array.header));
         for result in &array.results {
-            let verdict = verdict(result.verdict);
+            let verdict = Verdict::from_number(result.verdict);
             if verdict == Verdict::OutOfDistribution || (self.suspects && verdict == Verdict::Suspect) {
                 self.sightings.push(sighting(self.name, topic, &array.header, result));
                 self.frames.push(array.header.frame_id.clone());
@@ -199,15 +199,6 @@ fn stamp(message: &BagMessage) -> Result<Key, BagError> {
     cdr::decode::<Header>(&message.data).map(|header| pairing::key(&header)).map_err(error)
 }
 
-fn verdict(number: u8) -> Verdict {
-    match number {
-        1 => Verdict::InDistribution,
-        2 => Verdict::Suspect,
-        3 => Verdict::OutOfDistribution,
-        _ => Verdict::Unknown,
-    }
-}
-
 fn sighting(event: &str, topic: &str, header: &Header, result: &OodConfidence) -> Sighting {
     let roi = result.region.roi;
     Sighting {
@@ -219,7 +210,7 @@ fn sighting(event: &str, topic: &str, header: &Header, result: &OodConfidence) -
         predicted: result.predicted_class_name.clone(),
         score: result.score,
         p_value: result.p_value,
-        verdict: verdict(result.verdict),
+        verdict: Verdict::from_number(result.verdict),
         evidence: result.object.evidence,
         cause: cause(result),
         explanation: result.explanation.clone(),

@@ -18,6 +18,7 @@ use crate::node::health::{logging, lookup};
 use crate::node::input::names::Names;
 use crate::node::parameters::arguments::Arguments;
 use crate::node::parameters::server::ParameterServer;
+use crate::node::player::{self, Playing};
 use crate::panics;
 use crate::parameters::overrides::{self, Overrides};
 use crate::parameters::reference::NODE_NAME;
@@ -37,6 +38,10 @@ pub fn main() -> ExitCode {
     }
     if asked.list_topics {
         return lookup::print_topics();
+    }
+    if let (Some(bag), Some(record)) = (&asked.play, &asked.record) {
+        let regions_timeout = Duration::try_from_secs_f64(asked.regions_timeout_secs).unwrap_or_default();
+        return player::main(&Playing { bag, record, cameras: &asked.cameras, regions_timeout });
     }
     let ended = run(&arguments);
     if let Err(error) = &ended {

@@ -1,7 +1,10 @@
 //! Command-line arguments of the executable, besides those of ROS.
 
+use std::path::PathBuf;
+
 use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 
+use crate::node::player::PlayedCamera;
 use crate::parameters::reference;
 
 const EXAMPLES: &str = "\
@@ -22,6 +25,18 @@ pub struct Arguments {
     /// Print the names of all topics and end; what the node runs when nobody publishes images
     #[arg(long, hide = true)]
     pub list_topics: bool,
+    /// Play a bag to another node and record its answers; what `activation-monitor replay --through-node` runs
+    #[arg(long, hide = true, value_name = "BAG", requires = "record")]
+    pub play: Option<PathBuf>,
+    /// Where to record them
+    #[arg(long, hide = true, value_name = "OUT")]
+    pub record: Option<PathBuf>,
+    /// A camera of that node: IMAGES,OUTPUTS[,REGIONS]
+    #[arg(long = "camera", hide = true)]
+    pub cameras: Vec<PlayedCamera>,
+    /// How long an image waits for its regions
+    #[arg(long, hide = true, default_value_t = 0.5)]
+    pub regions_timeout_secs: f64,
 }
 
 /// How to print the table of parameters.

@@ -66,6 +66,7 @@ pub fn json(total: &Tally, bags: &[BagReport], conditions: &[Condition], failure
             "alarms": bag.tally.alarms,
             "anomalies": bag.tally.anomalies,
             "strange_objects": bag.tally.objects,
+            "faults": bag.tally.faults,
             "notes": bag.notes,
             "elapsed_secs": bag.elapsed_secs,
         })

@@ -8,6 +8,7 @@ use super::timeline_chart::charts;
 use crate::evaluation::report_page::{PageError, data_uri, notes, p_value};
 use crate::replay::alarms::{Alarm, Cause, Occurrence, Subject};
 use crate::replay::figures::{FIGURES, Figure};
+use crate::replay::inject::FaultOutcome;
 use crate::replay::select::CameraTopics;
 use crate::replay::tally::Tally;
 use crate::replay::timeline::Timeline;
@@ -88,6 +89,7 @@ pub(super) fn bag_section(index: usize, bag: &BagReport) -> Result<Markup, PageE
             h2 { (bag.name) }
             (notes(&bag.notes))
             @for camera in &cameras { (camera) }
+            @if !bag.tally.faults.is_empty() { (fault_table(&bag.tally.faults)) }
         }
     })
 }
@@ -178,6 +180,39 @@ fn anomaly_table(anomalies: &[&Occurrence], from_nanos: u64) -> Markup {
     }
 }
 
+fn fault_table(faults: &[FaultOutcome]) -> Markup {
+    let share =
+        |share: Option<f64>| share.map_or_else(|| "–".to_owned(), |share| format!("{:.0}\u{a0}%", 100.0 * share));
+    html! {
+        h3 { "Injected faults" }
+        p.caption { "The bag once more for each, with the fault in all images of its second part." }
+        div.scroll {
+            table.figures {
+                thead {
+                    tr {
+                        th { "fault" } th { "images" } th { "found after" } th { "images until then" } th { "regions alarmed or refused" }
+                        th { "without the fault" }
+                    }
+                }
+                tbody {
+                    @for one in faults {
+                        tr {
+                            th.name scope="row" { (one.fault) }
+                            td { (one.images) }
+                            @match one.found {
+                                Some(found) => { td { (seconds(found.delay_secs)) } td { (found.images) } },
+                                None => { td.wrong { "missed" } td {} },
+                            }
+                            td { (share(one.alarm_share)) }
+                            td { (share(one.alarm_share_without)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
 fn subject(subject: &Subject) -> Markup {
     match subject {
         Subject::Object(name) => html! { "object " b { (name) } },
@@ -205,7 +240,7 @@ pub(super) fn terms() -> Markup {
             dd { "An alarm while the ground truth says that nothing was strange. Without ground truth nobody knows." }
             dt { "Anomaly" }
             dd { "Something strange before a camera, as long as it is seen at least every five seconds, whichever objects show it. It is
-                found by the first alarm of an object that shows it, or when it is seen while the camera is CHANGED." }
+                found by the first alarm of an object that shows it, or when the camera becomes CHANGED meanwhile." }
             dt { "Delay" }
             dd { "By the stamps of the images, from the first one that shows it." }
             dt { "p" }

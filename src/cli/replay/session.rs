@@ -1,0 +1,213 @@
+//! Plays bag after bag and keeps what is asked for.
+
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::Replay;
+use crate::cli::{interrupt, output};
+use crate::dataset::bag::BagWriter;
+use crate::inference::messages::Identity;
+use crate::monitor::Monitor;
+use crate::parameters::settings::Settings;
+use crate::pipeline::Pipeline;
+use crate::replay::{
+    BagReport, Choice, Counter, Failure, FaultOutcome, Injected, OpenBag, Outputs, Played, Player, ReplayPage, RowFile,
+    Tally, Timeline, TruthTable, junit, report_json,
+};
+
+/// Everything that all bags share.
+pub(super) struct Session<'a> {
+    pub(super) command: &'a Replay,
+    pub(super) pipeline: &'a Pipeline,
+    pub(super) settings: &'a Settings,
+    pub(super) identity: &'a Identity,
+    pub(super) choice: Choice,
+    pub(super) table: Option<TruthTable>,
+}
+
+impl Session<'_> {
+    /// Plays all bags, or those up to an interruption.
+    pub(super) fn play_all(&self, bags: &[PathBuf]) -> anyhow::Result<Vec<BagReport>> {
+        let mut files = self.row_files()?;
+        let mut reports = Vec::new();
+        for bag in bags {
+            let (mut report, played) = self.play(bag, bags.len() > 1, &mut files)?;
+            if !played.is_interrupted {
+                report.tally.faults = self.inject(bag, &report)?;
+            }
+            reports.push(report);
+            if played.is_interrupted || interrupt::flag().load(Ordering::Relaxed) {
+                eprintln!("interrupted: what was done up to here is written");
+                break;
+            }
+        }
+        files.into_iter().try_for_each(RowFile::finish)?;
+        Ok(reports)
+    }
+
+    /// Writes what was asked for beside the rows.
+    pub(super) fn report(&self, total: &Tally, bags: &[BagReport], failures: &[Failure]) -> anyhow::Result<()> {
+        let command = self.command;
+        if let Some(path) = &command.junit {
+            output::write(path, &junit(total, bags, &command.fail_on)?)?;
+        }
+        let Some(folder) = &command.report else { return Ok(()) };
+        let monitor = self.pipeline.monitor();
+        let page = ReplayPage {
+            model: &self.pipeline.classifier().manifest().name,
+            facts: vec![
+                ("model", format!("{}, {}", command.model.display(), self.identity.model_id)),
+                ("monitor", format!("{}, {}", command.monitor.display(), self.identity.monitor_id)),
+                ("device", self.pipeline.classifier().device_name()),
+                ("parameters", self.parameters()),
+            ],
+            notes: &monitor.map_or_else(Vec::new, Monitor::notes),
+            command: std::env::args().collect::<Vec<_>>().join(" "),
+            total,
+            bags,
+            conditions: &command.fail_on,
+        };
+        output::write_into(folder, "index.html", &page.html()?)?;
+        let json = report_json(total, bags, &command.fail_on, failures);
+        output::write_into(folder, "report.json", &(serde_json::to_string_pretty(&json)? + "\n"))
+    }
+
+    /// Parameters that verdicts depend on.
+    fn parameters(&self) -> String {
+        let tuning = self.settings.tuning();
+        let hours = tuning.stream.mean_time_between_false_alarms.as_secs_f64() / 3600.0;
+        format!(
+            "suspect_level {}, alarm_level {}, mean_time_between_false_alarms {hours} h",
+            tuning.suspect_level, tuning.alarm_level
+        )
+    }
+
+    fn row_files(&self) -> anyhow::Result<Vec<RowFile>> {
+        let json = self.command.json.as_deref().map(RowFile::json_lines).transpose()?;
+        let csv = self.command.csv.as_deref().map(RowFile::csv).transpose()?;
+        Ok(json.into_iter().chain(csv).collect())
+    }
+
+    /// Opens a bag.
+    pub(super) fn open(&self, path: &Path) -> anyhow::Result<OpenBag> {
+        OpenBag::open(path, &self.choice, self.table.as_ref()).with_context(|| path.display().to_string())
+    }
+
+    fn play(&self, path: &Path, is_one_of_several: bool, rows: &mut [RowFile]) -> anyhow::Result<(BagReport, Played)> {
+        let bag = self.open(path)?;
+        let recording = self.recording(&bag.name, is_one_of_several)?;
+        self.play_open(path, bag, recording, rows)
+    }
+
+    /// Plays a bag into a recording and files of rows.
+    pub(super) fn play_open(
+        &self,
+        path: &Path,
+        bag: OpenBag,
+        recording: Option<BagWriter>,
+        rows: &mut [RowFile],
+    ) -> anyhow::Result<(BagReport, Played)> {
+        self.play_injected(path, bag, recording, rows, None)
+    }
+
+    /// Plays a bag once more for every fault.
+    fn inject(&self, path: &Path, plain: &BagReport) -> anyhow::Result<Vec<FaultOutcome>> {
+        let mut outcomes = Vec::new();
+        for fault in &self.command.inject {
+            let bag = self.open(path)?;
+            let Some(first) = OpenBag::first_stamp_nanos(path, &bag.selection.cameras)? else { continue };
+            let (begin, end) = bag.span_nanos;
+            let third = end.saturating_sub(begin) / 3;
+            let after = self.command.inject_from_secs.map_or(third, |secs| (secs * 1e9) as u64);
+            let injected = Injected { fault: *fault, from_nanos: first.saturating_add(after) };
+            let (report, played) = self.play_injected(path, bag.with_fault(injected), None, &mut [], Some(injected))?;
+            if played.is_interrupted {
+                break;
+            }
+            outcomes.push(FaultOutcome::new(&plain.name, *fault, &report.tally, &plain.tally));
+        }
+        Ok(outcomes)
+    }
+
+    fn play_injected(
+        &self,
+        path: &Path,
+        bag: OpenBag,
+        recording: Option<BagWriter>,
+        rows: &mut [RowFile],
+        injected: Option<Injected>,
+    ) -> anyhow::Result<(BagReport, Played)> {
+        let (name, selection, truth) = (bag.name.clone(), bag.selection.clone(), bag.truth.clone());
+        for topic in &selection.skipped {
+            tracing::info!("{name}: {} ({}) is not read", topic.name, topic.type_name);
+        }
+        let bar = progress_bar(&name, bag.images());
+        let topics: Vec<String> = selection.cameras.iter().map(|camera| camera.images.name.clone()).collect();
+        let judged = Cell::new(0_u64);
+        let progress = || {
+            judged.set(judged.get() + 1);
+            bar.set_position(judged.get());
+        };
+        let mut timelines = vec![Timeline::default(); topics.len()];
+        let mut outputs = Outputs {
+            bag: &name,
+            cameras: &selection.cameras,
+            truth: &truth,
+            identity: self.identity,
+            recording,
+            rows,
+            counter: Counter::new(&topics, &truth, &self.identity.classes),
+            timelines: &mut timelines,
+            progress: &progress,
+        };
+        let player = Player {
+            pipeline: self.pipeline,
+            settings: self.settings,
+            jobs: self.command.jobs(),
+            injected,
+            stop: interrupt::flag(),
+        };
+        let played = player.play(bag, &mut outputs).with_context(|| path.display().to_string())?;
+        let Outputs { recording, counter, .. } = outputs;
+        recording.map(BagWriter::finish).transpose()?;
+        bar.finish_and_clear();
+        say(&name, &played);
+        let tally = counter.end(&played);
+        Ok((BagReport::new(&name, &selection.cameras, timelines, tally, &played), played))
+    }
+
+    fn recording(&self, bag: &str, is_one_of_several: bool) -> anyhow::Result<Option<BagWriter>> {
+        let Some(out) = &self.command.output else { return Ok(None) };
+        if !is_one_of_several {
+            return Ok(Some(BagWriter::create(out)?));
+        }
+        std::fs::create_dir_all(out).with_context(|| format!("cannot make the folder {}", out.display()))?;
+        Ok(Some(BagWriter::create(&out.join(bag))?))
+    }
+}
+
+/// What was lost of a bag, and how fast it was.
+fn say(name: &str, played: &Played) {
+    for (topic, (count, reason)) in &played.unreadable {
+        eprintln!("warning: {name}: {count} messages on {topic} could not be read: {reason}");
+    }
+    for damage in &played.damage {
+        eprintln!("warning: {name}: {damage}");
+    }
+    let images: u64 = played.counts.iter().map(|counts| counts.judged).sum();
+    let secs = played.elapsed.as_secs_f64();
+    eprintln!("{name}: {images} images in {secs:.1} s, {:.0} images/s", images as f64 / secs.max(1e-9));
+}
+
+/// Draws on stderr, and only where that is a terminal.
+fn progress_bar(name: &str, images: u64) -> ProgressBar {
+    let bar = ProgressBar::new(images);
+    let template =
+        format!("{} {{wide_bar}} {{pos}}/{{len}} images, {{per_sec}}, {{eta}} left", name.replace(['{', '}'], ""));
+    let style = ProgressStyle::with_template(&template);
+    style.map_or_else(|_| bar.clone(), |style| bar.clone().with_style(style))
+}
