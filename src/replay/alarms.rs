@@ -7,7 +7,7 @@ use image::RgbImage;
 use serde::Serialize;
 
 use super::run::Answered;
-use super::truth::{CameraTruth, Truth};
+use super::truth::{AlarmSet, CAMERA, CameraTruth, Truth};
 use crate::frame::Region;
 use crate::intake::request::{Answer, Entry};
 use crate::intake::stamp::Stamp;
@@ -120,6 +120,8 @@ pub struct AlarmWatch {
     anomalies: BTreeMap<String, Occurrence>,
     /// Stamps and names of what was strange lately, for the onset of a camera's change.
     lately: Vec<(u64, String)>,
+    /// Every alarm of every image, where somebody wants to know.
+    alarmed: Option<AlarmSet>,
     done: Watched,
 }
 
@@ -132,6 +134,8 @@ pub struct Watched {
     pub objects: Vec<Occurrence>,
     /// Anomalies of the camera, whichever objects showed them.
     pub anomalies: Vec<Occurrence>,
+    /// Every alarm of every image, where those are kept.
+    pub alarmed: AlarmSet,
     crops: usize,
 }
 
@@ -147,8 +151,15 @@ impl AlarmWatch {
             strange: BTreeMap::new(),
             anomalies: BTreeMap::new(),
             lately: Vec::new(),
+            alarmed: None,
             done: Watched::default(),
         }
+    }
+
+    /// Keeps every alarm of every image ([`Watched::alarmed`]).
+    #[must_use]
+    pub fn keeping_alarms(self) -> Self {
+        Self { alarmed: Some(AlarmSet::new()), ..self }
     }
 
     /// Takes an answer with the truth about its camera.
@@ -157,20 +168,27 @@ impl AlarmWatch {
         let now = nanos(answer.header.stamp);
         self.close(now);
         // A camera that was CHANGED before says nothing of what comes now.
-        let has_become_changed = self.camera.is_none() && answer.observed.change.state == ChangeState::Changed;
+        let is_changed = answer.observed.change.state == ChangeState::Changed;
+        let has_become_changed = self.camera.is_none() && is_changed && !truth.alarms_anyway(CAMERA, now);
+        if is_changed {
+            self.note_alarm(CAMERA, now);
+        }
         let has_fault = truth.has_fault(now);
+        let truth_of_all = truth;
         for (index, entry) in answer.entries.iter().enumerate() {
             let truth = truth.of(&entry.region.id, now);
             let is_alarm = answer.final_verdict(index) == Verdict::OutOfDistribution;
             if is_alarm {
+                self.note_alarm(&entry.region.id, now);
                 self.alarm(answered, index, truth.as_ref(), now);
             } else {
                 self.calm(&entry.region.id);
             }
             if let Some(truth) = truth.filter(|truth| !truth.in_distribution) {
+                let is_anyway = truth_of_all.alarms_anyway(&entry.region.id, now);
                 // Whoever gets no verdict knows that something is wrong.
                 let is_refused = has_fault && answer.final_verdict(index) == Verdict::Unknown;
-                self.note_strange(&entry.region.id, &truth.anomaly, now, is_alarm || is_refused);
+                self.note_strange(&entry.region.id, &truth.anomaly, now, (is_alarm || is_refused) && !is_anyway);
             }
         }
         self.watch_camera(answer, truth, now);
@@ -184,7 +202,14 @@ impl AlarmWatch {
     pub fn end(mut self) -> Watched {
         self.close(u64::MAX);
         self.done.alarms.extend(self.camera.take());
+        self.done.alarmed = self.alarmed.take().unwrap_or_default();
         self.done
+    }
+
+    fn note_alarm(&mut self, what: &str, now: u64) {
+        if let Some(alarmed) = &mut self.alarmed {
+            alarmed.insert((now, what.to_owned()));
+        }
     }
 
     /// Ends what was not seen for a while.
@@ -345,3 +370,6 @@ fn crop(answered: &Answered<'_>, region: Region) -> Option<RgbImage> {
 fn nanos(stamp: Stamp) -> u64 {
     u64::try_from(stamp.nanos()).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests;

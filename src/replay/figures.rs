@@ -185,7 +185,7 @@ pub const FIGURES: &[Figure] = &[
     Figure {
         name: "missed_faults",
         unit: Unit::Count,
-        description: "those without any alarm or refusal",
+        description: "those without any alarm or refusal that is not there without the fault",
         of: |tally| injected(tally, tally.faults.iter().filter(|one| one.found.is_none()).count() as f64),
     },
     Figure {

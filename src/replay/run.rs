@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::feed::{Due, Feed, Unreadable};
 use super::inject::Injected;
 use super::select::{CameraTopics, Choice, Selection, select};
+use super::tally::Tally;
 use super::truth::{CameraTruth, TruthTable};
 use super::{ReplayError, bag_name};
 use crate::calibration::OverTime;
@@ -139,10 +140,11 @@ impl OpenBag {
         self.selection.cameras.iter().map(|camera| camera.images.message_count).sum()
     }
 
-    /// The same bag with a fault: nothing else is true of the images that have it.
+    /// The same bag with a fault: nothing else is true of the images that have it. `without` is what came of it without.
     #[must_use]
-    pub fn with_fault(mut self, injected: Injected) -> Self {
-        self.truth.iter_mut().for_each(|truth| truth.inject(injected));
+    pub fn with_fault(mut self, injected: Injected, without: &Tally) -> Self {
+        let alarmed = without.alarmed.iter().cloned().chain(std::iter::repeat(Arc::default()));
+        self.truth.iter_mut().zip(alarmed).for_each(|(truth, alarmed)| truth.inject(injected, alarmed));
         self
     }
 

@@ -1,5 +1,6 @@
 //! What is counted of a bag, image by image.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -7,7 +8,7 @@ use hdrhistogram::Histogram;
 use super::alarms::{Alarm, AlarmWatch, Occurrence, Watched};
 use super::inject::FaultOutcome;
 use super::run::{Answered, Cost, Played};
-use super::truth::CameraTruth;
+use super::truth::{AlarmSet, CameraTruth};
 use crate::intake::request::{Answer, Entry};
 use crate::monitor::Verdict;
 use crate::pipeline::Outcome;
@@ -60,6 +61,8 @@ pub struct Tally {
     pub anomalies: Vec<Occurrence>,
     /// Faults that were put into bags.
     pub faults: Vec<FaultOutcome>,
+    /// Every alarm of every image, by camera, of a single bag where they are kept.
+    pub alarmed: Vec<Arc<AlarmSet>>,
     /// Time that images took, in microseconds.
     micros: Option<Histogram<u64>>,
 }
@@ -82,6 +85,7 @@ impl Default for Tally {
             objects: Vec::new(),
             anomalies: Vec::new(),
             faults: Vec::new(),
+            alarmed: Vec::new(),
             // Bounds that the crate takes.
             micros: Histogram::new_with_bounds(1, LONGEST_MICROS, 3).ok(),
         }
@@ -150,14 +154,18 @@ impl Counted {
 }
 
 impl<'a> Counter<'a> {
-    /// For cameras with these topics, and the class names of the model.
+    /// For cameras with these topics, and the class names of the model; `keeps_alarms` for [`Tally::alarmed`].
     #[must_use]
-    pub fn new(topics: &[String], truth: &'a [CameraTruth], classes: &[String]) -> Self {
+    pub fn new(topics: &[String], truth: &'a [CameraTruth], classes: &[String], keeps_alarms: bool) -> Self {
+        let watch = |topic: &String| {
+            let watch = AlarmWatch::new(topic, classes);
+            if keeps_alarms { watch.keeping_alarms() } else { watch }
+        };
         let has_truth = truth.iter().any(CameraTruth::is_known);
         Self {
             truth,
             classes: classes.to_vec(),
-            watches: topics.iter().map(|topic| AlarmWatch::new(topic, classes)).collect(),
+            watches: topics.iter().map(watch).collect(),
             latest: vec![None; topics.len()],
             tally: Tally { has_truth, ..Tally::default() },
         }
@@ -180,7 +188,8 @@ impl<'a> Counter<'a> {
     #[must_use]
     pub fn end(mut self, played: &Played) -> Tally {
         for watch in self.watches {
-            let Watched { alarms, objects, anomalies, .. } = watch.end();
+            let Watched { alarms, objects, anomalies, alarmed, .. } = watch.end();
+            self.tally.alarmed.push(Arc::new(alarmed));
             self.tally.alarms.extend(alarms);
             self.tally.objects.extend(objects);
             self.tally.anomalies.extend(anomalies);

@@ -1,7 +1,8 @@
 //! What is true of a recording: from a topic of it, or from a table of times.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -71,6 +72,12 @@ struct Row {
     topic: String,
 }
 
+/// Stamps with the names of the objects that alarmed; [`CAMERA`] for the camera as a whole.
+pub type AlarmSet = HashSet<(u64, String)>;
+
+/// Stands for the camera in an [`AlarmSet`]; no object is called so.
+pub const CAMERA: &str = "\0camera";
+
 /// What is known of the regions of one camera.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CameraTruth {
@@ -80,6 +87,8 @@ pub struct CameraTruth {
     is_complete: bool,
     /// A fault that was put into the images.
     injected: Option<Injected>,
+    /// What alarms without it.
+    alarmed: Arc<AlarmSet>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -153,9 +162,15 @@ impl CameraTruth {
         }
     }
 
-    /// Notes that images from some time on have a fault.
-    pub fn inject(&mut self, injected: Injected) {
-        self.injected = Some(injected);
+    /// Notes that images from some time on have a fault, and what alarms without it.
+    pub fn inject(&mut self, injected: Injected, alarmed: Arc<AlarmSet>) {
+        (self.injected, self.alarmed) = (Some(injected), alarmed);
+    }
+
+    /// Whether a region alarms without the fault, too: then its alarm has not found the fault. The empty name stands for all regions without one.
+    #[must_use]
+    pub fn alarms_anyway(&self, object: &str, stamp_nanos: u64) -> bool {
+        self.alarmed.contains(&(stamp_nanos, object.to_owned()))
     }
 
     /// Whether an image with that stamp has it.

@@ -7,5 +7,6 @@
 
 mod errors;
 mod flow;
+mod replay;
 mod triage;
 mod world;

@@ -39,6 +39,7 @@ impl Session<'_> {
             if !played.is_interrupted {
                 report.tally.faults = self.inject(bag, &report)?;
             }
+            report.tally.alarmed.clear();
             reports.push(report);
             if played.is_interrupted || interrupt::flag().load(Ordering::Relaxed) {
                 eprintln!("interrupted: what was done up to here is written");
@@ -124,7 +125,8 @@ impl Session<'_> {
             let third = end.saturating_sub(begin) / 3;
             let after = self.command.inject_from_secs.map_or(third, |secs| (secs * 1e9) as u64);
             let injected = Injected { fault: *fault, from_nanos: first.saturating_add(after) };
-            let (report, played) = self.play_injected(path, bag.with_fault(injected), None, &mut [], Some(injected))?;
+            let (report, played) =
+                self.play_injected(path, bag.with_fault(injected, &plain.tally), None, &mut [], Some(injected))?;
             if played.is_interrupted {
                 break;
             }
@@ -152,6 +154,7 @@ impl Session<'_> {
             judged.set(judged.get() + 1);
             bar.set_position(judged.get());
         };
+        let keeps_alarms = injected.is_none() && !self.command.inject.is_empty();
         let mut timelines = vec![Timeline::default(); topics.len()];
         let mut outputs = Outputs {
             bag: &name,
@@ -160,7 +163,7 @@ impl Session<'_> {
             identity: self.identity,
             recording,
             rows,
-            counter: Counter::new(&topics, &truth, &self.identity.classes),
+            counter: Counter::new(&topics, &truth, &self.identity.classes, keeps_alarms),
             timelines: &mut timelines,
             progress: &progress,
         };

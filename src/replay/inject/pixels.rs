@@ -30,7 +30,7 @@ pub(super) fn fog(mut image: RgbImage, strength: f32) -> RgbImage {
 /// Out of focus.
 pub(super) fn blur(image: &RgbImage, strength: f32) -> RgbImage {
     let shorter = image.width().min(image.height()) as f32;
-    image::imageops::fast_blur(image, (strength * MOST_BLUR * shorter).max(0.3))
+    image::imageops::blur(image, (strength * MOST_BLUR * shorter).max(0.3))
 }
 
 /// Splashes of mud, which cover about a share `strength` of the image.

@@ -185,7 +185,7 @@ fn fault_table(faults: &[FaultOutcome]) -> Markup {
         |share: Option<f64>| share.map_or_else(|| "–".to_owned(), |share| format!("{:.0}\u{a0}%", 100.0 * share));
     html! {
         h3 { "Injected faults" }
-        p.caption { "The bag once more for each, with the fault in all images of its second part." }
+        p.caption { "The bag once more for each, with the fault in all images from some time on. An alarm that is there without the fault does not count as finding it." }
         div.scroll {
             table.figures {
                 thead {
