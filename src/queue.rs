@@ -48,7 +48,7 @@ impl<T> DropOldest<T> {
         let oldest = if state.items.len() >= self.capacity { state.items.pop_front() } else { None };
         state.items.push_back(item);
         drop(state);
-        self.changed.notify_one();
+        self.changed.notify_all();
         oldest
     }
 
@@ -57,11 +57,21 @@ impl<T> DropOldest<T> {
         let idle = |state: &mut State<T>| state.items.is_empty() && !state.closed;
         let waiting = self.changed.wait_timeout_while(self.lock(), timeout, idle);
         let mut state = waiting.unwrap_or_else(PoisonError::into_inner).0;
-        match state.items.pop_front() {
+        let item = state.items.pop_front();
+        let closed = state.closed;
+        drop(state);
+        self.changed.notify_all();
+        match item {
             Some(item) => Popped::Item(item),
-            None if state.closed => Popped::Closed,
+            None if closed => Popped::Closed,
             None => Popped::TimedOut,
         }
+    }
+
+    /// Waits at most `timeout` until an item has room, for who has time and wants nothing dropped.
+    pub fn wait_for_room(&self, timeout: Duration) {
+        let full = |state: &mut State<T>| state.items.len() >= self.capacity && !state.closed;
+        drop(self.changed.wait_timeout_while(self.lock(), timeout, full));
     }
 
     /// Refuses further items; those inside can still be taken.
@@ -129,5 +139,25 @@ mod tests {
             let all: Vec<usize> = dropped.into_iter().chain(drain(&queue)).collect();
             prop_assert_eq!(all, (0..count).collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn who_waits_for_room_loses_nothing() {
+        let queue = DropOldest::new(2);
+        std::thread::scope(|scope| {
+            let taker = scope.spawn(|| {
+                std::iter::from_fn(|| match queue.pop(Duration::from_secs(10)) {
+                    Popped::Item(item) => Some(item),
+                    Popped::TimedOut | Popped::Closed => None,
+                })
+                .collect::<Vec<u32>>()
+            });
+            for item in 0..100 {
+                queue.wait_for_room(Duration::from_secs(10));
+                assert_eq!(queue.push(item), None);
+            }
+            queue.close();
+            assert_eq!(taker.join().unwrap(), (0..100).collect::<Vec<u32>>());
+        });
     }
 }

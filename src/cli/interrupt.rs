@@ -26,8 +26,13 @@ pub(super) fn flag() -> &'static AtomicBool {
     &INTERRUPTED
 }
 
+/// Whether the user wants to stop.
+pub(super) fn is_set() -> bool {
+    INTERRUPTED.load(Ordering::Relaxed)
+}
+
 /// Fails once the user wants to stop.
 pub(super) fn check() -> anyhow::Result<()> {
-    anyhow::ensure!(!INTERRUPTED.load(Ordering::Relaxed), "interrupted; nothing was written");
+    anyhow::ensure!(!is_set(), "interrupted; nothing was written");
     Ok(())
 }

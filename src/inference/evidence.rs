@@ -18,7 +18,7 @@ pub struct Judged {
 }
 
 /// What there is to show and to record besides the answer.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Evidence {
     /// Image as it arrived.
     pub picture: Picture,

@@ -17,6 +17,7 @@ mod select;
 mod tally;
 mod timeline;
 mod truth;
+mod view;
 
 use std::path::Path;
 
@@ -33,6 +34,7 @@ pub use select::{CameraTopics, Choice, Selection};
 pub use tally::{Counted, Counter, Tally};
 pub use timeline::{Point, Timeline};
 pub use truth::{CameraTruth, Truth, TruthError, TruthTable};
+pub use view::ReplayView;
 
 use crate::dataset::bag::BagError;
 use crate::parameters::table::ParameterError;

@@ -11,6 +11,7 @@ use super::select::CameraTopics;
 use super::tally::Counter;
 use super::timeline::Timeline;
 use super::truth::CameraTruth;
+use super::view::ReplayView;
 use crate::dataset::bag::BagWriter;
 use crate::inference::messages::{self, Identity};
 use crate::intake::stamp::Stamp;
@@ -48,6 +49,8 @@ pub struct Outputs<'a> {
     pub counter: Counter<'a>,
     /// The course of every camera.
     pub timelines: &'a mut [Timeline],
+    /// A recording for rerun.
+    pub view: Option<ReplayView>,
     /// Called after every image.
     pub progress: &'a dyn Fn(),
 }
@@ -133,6 +136,9 @@ impl Listener for Outputs<'_> {
         let source = RowSource { bag, topic, classes, truth };
         self.rows.iter_mut().try_for_each(|file| file.write(answered, source))?;
         self.counter.observe(answered);
+        if let Some(view) = &mut self.view {
+            view.show(answered);
+        }
         self.timelines[answered.camera].observe(answered.answer);
         (self.progress)();
         Ok(())

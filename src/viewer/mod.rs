@@ -4,6 +4,7 @@
 //! queue that drops the oldest frame. Every second that thread asks whether what it handed over has arrived: only then a frame
 //! counts as shown, and [`Viewer::failure`] says why others do not. Without the feature `viewer`, [`Viewer::start`] says that it is not built in.
 
+mod answer;
 mod colormap;
 mod feature_map;
 mod frame;
@@ -19,6 +20,7 @@ mod sink;
 mod text;
 mod thread;
 
+pub use answer::frame;
 pub use feature_map::render;
 pub use frame::{ViewFrame, ViewPicture, ViewRegion};
 pub use text::verdict_text;

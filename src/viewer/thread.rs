@@ -113,6 +113,12 @@ impl Viewer {
         }
     }
 
+    /// Hands a frame over once there is room for it, so that none is dropped, unless rerun takes none for a long time.
+    pub fn show_without_loss(&self, frame: ViewFrame) {
+        self.shared.queue.wait_for_room(self.shared.patience);
+        self.show(frame);
+    }
+
     /// What became of the frames since the start.
     #[must_use]
     pub fn counts(&self) -> ViewerCounts {

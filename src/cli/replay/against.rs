@@ -10,7 +10,6 @@ use nix::unistd::Pid;
 
 use super::session::Session;
 use crate::cli::{interrupt, output};
-use crate::dataset::bag::BagWriter;
 use crate::dataset::cdr::{CompressedImage, RosMessage};
 use crate::dataset::detections::Detection2DArray;
 use crate::inference::messages::Identity;
@@ -60,7 +59,7 @@ impl Session<'_> {
                 interrupt::check()?;
                 let folder = tempfile::tempdir().context("no folder for temporary files")?;
                 let first = folder.path().join("first");
-                self.play_open(bag, self.open(bag)?, Some(BagWriter::create(&first)?), &mut [])?;
+                self.play_into(bag, &first)?;
                 if let Some(monitor) = &self.command.compare {
                     let second = folder.path().join("second");
                     self.play_with(bag, monitor, &second)?;
@@ -97,8 +96,7 @@ impl Session<'_> {
             choice: self.choice.clone(),
             table: self.table.clone(),
         };
-        session.play_open(bag, session.open(bag)?, Some(BagWriter::create(recording)?), &mut [])?;
-        Ok(())
+        session.play_into(bag, recording)
     }
 
     /// Plays a bag to the real node in a ROS domain of its own.

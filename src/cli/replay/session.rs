@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -15,8 +14,8 @@ use crate::monitor::Monitor;
 use crate::parameters::settings::Settings;
 use crate::pipeline::Pipeline;
 use crate::replay::{
-    BagReport, Choice, Counter, Failure, FaultOutcome, Injected, OpenBag, Outputs, Played, Player, ReplayPage, RowFile,
-    Tally, Timeline, TruthTable, junit, report_json,
+    BagReport, Choice, Counter, Failure, FaultOutcome, Injected, OpenBag, Outputs, Played, Player, ReplayPage,
+    ReplayView, RowFile, Tally, Timeline, TruthTable, junit, report_json,
 };
 
 /// Everything that all bags share.
@@ -27,6 +26,14 @@ pub(super) struct Session<'a> {
     pub(super) identity: &'a Identity,
     pub(super) choice: Choice,
     pub(super) table: Option<TruthTable>,
+}
+
+/// What is kept of a bag besides its figures.
+#[derive(Default)]
+struct Kept<'a> {
+    recording: Option<BagWriter>,
+    rows: &'a mut [RowFile],
+    view: Option<ReplayView>,
 }
 
 impl Session<'_> {
@@ -41,8 +48,7 @@ impl Session<'_> {
             }
             report.tally.alarmed.clear();
             reports.push(report);
-            if played.is_interrupted || interrupt::flag().load(Ordering::Relaxed) {
-                eprintln!("interrupted: what was done up to here is written");
+            if interrupt::is_set() {
                 break;
             }
         }
@@ -101,18 +107,16 @@ impl Session<'_> {
     fn play(&self, path: &Path, is_one_of_several: bool, rows: &mut [RowFile]) -> anyhow::Result<(BagReport, Played)> {
         let bag = self.open(path)?;
         let recording = self.recording(&bag.name, is_one_of_several)?;
-        self.play_open(path, bag, recording, rows)
+        let view = self.command.rerun.as_deref();
+        let view = view.map(|path| ReplayView::create(path, &bag.names(), self.settings, self.pipeline)).transpose()?;
+        self.play_injected(path, bag, Kept { recording, rows, view }, None)
     }
 
-    /// Plays a bag into a recording and files of rows.
-    pub(super) fn play_open(
-        &self,
-        path: &Path,
-        bag: OpenBag,
-        recording: Option<BagWriter>,
-        rows: &mut [RowFile],
-    ) -> anyhow::Result<(BagReport, Played)> {
-        self.play_injected(path, bag, recording, rows, None)
+    /// Plays a bag into a recording.
+    pub(super) fn play_into(&self, path: &Path, recording: &Path) -> anyhow::Result<()> {
+        let kept = Kept { recording: Some(BagWriter::create(recording)?), ..Kept::default() };
+        self.play_injected(path, self.open(path)?, kept, None)?;
+        Ok(())
     }
 
     /// Plays a bag once more for every fault.
@@ -126,7 +130,7 @@ impl Session<'_> {
             let after = self.command.inject_from_secs.map_or(third, |secs| (secs * 1e9) as u64);
             let injected = Injected { fault: *fault, from_nanos: first.saturating_add(after) };
             let (report, played) =
-                self.play_injected(path, bag.with_fault(injected, &plain.tally), None, &mut [], Some(injected))?;
+                self.play_injected(path, bag.with_fault(injected, &plain.tally), Kept::default(), Some(injected))?;
             if played.is_interrupted {
                 break;
             }
@@ -139,10 +143,10 @@ impl Session<'_> {
         &self,
         path: &Path,
         bag: OpenBag,
-        recording: Option<BagWriter>,
-        rows: &mut [RowFile],
+        kept: Kept<'_>,
         injected: Option<Injected>,
     ) -> anyhow::Result<(BagReport, Played)> {
+        let Kept { recording, rows, view } = kept;
         let (name, selection, truth) = (bag.name.clone(), bag.selection.clone(), bag.truth.clone());
         for topic in &selection.skipped {
             tracing::info!("{name}: {} ({}) is not read", topic.name, topic.type_name);
@@ -165,6 +169,7 @@ impl Session<'_> {
             rows,
             counter: Counter::new(&topics, &truth, &self.identity.classes, keeps_alarms),
             timelines: &mut timelines,
+            view,
             progress: &progress,
         };
         let player = Player {
@@ -175,7 +180,10 @@ impl Session<'_> {
             stop: interrupt::flag(),
         };
         let played = player.play(bag, &mut outputs).with_context(|| path.display().to_string())?;
-        let Outputs { recording, counter, .. } = outputs;
+        let Outputs { recording, counter, view, .. } = outputs;
+        if let Some(reason) = view.and_then(ReplayView::finish) {
+            eprintln!("warning: {name}: the recording for rerun is not complete: {reason}");
+        }
         recording.map(BagWriter::finish).transpose()?;
         bar.finish_and_clear();
         say(&name, &played);

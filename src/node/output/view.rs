@@ -3,17 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::inference::evidence::{Evidence, Judged};
+use crate::inference::evidence::Judged;
 use crate::inference::shared::Shared;
-use crate::intake::request::Entry;
-use crate::monitor::Verdict;
 use crate::parameters::names::CameraName;
 use crate::parameters::settings::Settings;
 use crate::parameters::typed::Tuning;
 use crate::pipeline::Pipeline;
-use crate::viewer::{
-    ViewFrame, ViewPicture, ViewRegion, Viewer, ViewerError, ViewerOptions, ViewerTarget, choose_layers,
-};
+use crate::viewer::{self, ViewFrame, Viewer, ViewerError, ViewerOptions, ViewerTarget, choose_layers};
 
 /// Starts the viewer that the parameters ask for; `None` when it is off.
 ///
@@ -74,7 +70,7 @@ impl View {
         let with_picture = self.picture_is_due(camera, &tuning, Instant::now());
         let cameras = self.shared.cameras();
         let camera = name(&cameras[camera], cameras);
-        self.viewer.show(ViewFrame { camera, ..frame(judged, &tuning, &self.classes, with_picture) });
+        self.viewer.show(ViewFrame { camera, ..viewer::frame(judged, &self.classes, with_picture) });
     }
 
     fn picture_is_due(&mut self, camera: usize, tuning: &Tuning, now: Instant) -> bool {
@@ -87,101 +83,10 @@ impl View {
     }
 }
 
-fn frame(judged: Judged, tuning: &Tuning, classes: &[String], with_picture: bool) -> ViewFrame {
-    let Judged { answer, evidence } = judged;
-    let rows = evidence.rows.iter().copied().chain(std::iter::repeat(None));
-    ViewFrame {
-        camera: None,
-        stamp_nanos: answer.header.stamp.nanos(),
-        regions: answer.entries.iter().zip(rows).map(|(entry, row)| region(entry, row, classes)).collect(),
-        suspect_level: tuning.suspect_level,
-        alarm_level: tuning.alarm_level,
-        picture: with_picture.then_some(evidence).and_then(picture),
-    }
-}
-
-fn picture(evidence: Evidence) -> Option<ViewPicture> {
-    Some(ViewPicture {
-        image: evidence.image()?,
-        jpeg: evidence.picture.to_jpeg(),
-        activations: evidence.activations.map(Arc::unwrap_or_clone),
-    })
-}
-
-fn region(entry: &Entry, row: Option<usize>, classes: &[String]) -> ViewRegion {
-    let unknown = |reason: &str| ViewRegion {
-        id: entry.region.id.clone(),
-        region: entry.region.region,
-        class_name: String::new(),
-        score: 0.0,
-        verdict: Verdict::Unknown,
-        reason: reason.to_owned(),
-        p_value: None,
-        detectors: Vec::new(),
-        row,
-    };
-    let outcome = match &entry.outcome {
-        Ok(outcome) => outcome,
-        Err(reason) => return unknown(reason),
-    };
-    let best = outcome.top_k.first();
-    let judgement = outcome.judgement.as_ref();
-    ViewRegion {
-        class_name: best.and_then(|best| classes.get(best.class)).cloned().unwrap_or_default(),
-        score: best.map_or(0.0, |best| best.score),
-        verdict: outcome.verdict,
-        p_value: judgement.map(|judgement| judgement.fused.p_value),
-        detectors: judgement.map_or_else(Vec::new, |judgement| {
-            judgement.detectors.iter().map(|detector| (detector.name.to_owned(), detector.p_value)).collect()
-        }),
-        ..unknown(&outcome.reason)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use image::RgbImage;
-
     use super::*;
-    use crate::frame::DecodeOptions;
-    use crate::intake::request::{Answer, Bytes, Header, NamedRegion, Picture};
-    use crate::intake::stamp::Stamp;
-    use crate::monitor::Levels;
     use crate::parameters::table::Value;
-    use crate::pipeline::{Hypothesis, Outcome};
-    use crate::stream::Observed;
-
-    fn judged() -> Judged {
-        let outcome = Outcome::unknown(vec![Hypothesis { class: 1, score: 0.75 }], "no monitor".into());
-        let entries = [Ok(outcome), Err("outside".to_owned())]
-            .map(|outcome| Entry { region: NamedRegion::whole_image(), outcome });
-        let header = Header { stamp: Stamp { sec: 2, nanosec: 1 }, frame_id: String::new() };
-        let evidence = Evidence {
-            decoded: Some(RgbImage::new(2, 1).into()),
-            picture: Picture::Compressed { format: "jpeg".into(), data: Bytes::new(vec![0xff, 0xd8, 1]) },
-            options: DecodeOptions::default(),
-            activations: None,
-            rows: vec![Some(0), None],
-        };
-        let (received, levels, observed) = (Stamp::default(), Levels::default(), Observed::default());
-        Judged { answer: Answer { header, received, levels, entries: entries.into(), observed }, evidence }
-    }
-
-    #[test]
-    fn a_frame_has_what_was_found_out() {
-        let classes = ["a".to_owned(), "stop".to_owned()];
-        let frame = frame(judged(), &Settings::default().tuning(), &classes, true);
-        assert_eq!(frame.stamp_nanos, 2_000_000_001);
-        let [first, second] = frame.regions.as_slice() else { panic!("{frame:?}") };
-        assert_eq!((first.class_name.as_str(), first.score, first.row), ("stop", 0.75, Some(0)));
-        assert_eq!((second.class_name.as_str(), second.reason.as_str(), second.row), ("", "outside", None));
-        assert_eq!(frame.picture.unwrap().jpeg, Some(vec![0xff, 0xd8, 1]));
-    }
-
-    #[test]
-    fn between_two_pictures_only_the_curves_go_on() {
-        assert!(super::frame(judged(), &Settings::default().tuning(), &[], false).picture.is_none());
-    }
 
     #[test]
     fn cameras_have_names_where_there_are_several() {
