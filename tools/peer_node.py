@@ -8,79 +8,39 @@ image waits, and the detectors are fitted on a few hundred images.
 """
 
 import argparse
-import json
 import pathlib
 
 import numpy
 import rclpy
 import torch
-import torchvision
 from activation_monitor.msg import DetectorScore, OodConfidence, OodConfidenceArray
-from pytorch_ood.detector import KNN, EnergyBased, Mahalanobis, MaxSoftmax
+from peer_model import PeerModel
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
-from torchvision.transforms.v2 import functional
-
-
-class Output(torch.nn.Module):
-    """One of the outputs (logits, layer_1, …) of a model."""
-
-    def __init__(self, model, index):
-        super().__init__()
-        self.model, self.index = model, index
-
-    def forward(self, images):
-        return self.model(images)[self.index]
 
 
 class Peer(Node):
     def __init__(self, folder, fit):
         super().__init__("peer")
-        manifest = json.loads((folder / "model.json").read_text())
-        self.classes = manifest["classes"]
-        self.size = [manifest["input"]["height"], manifest["input"]["width"]]
-        model = torch.jit.load(folder / "model.pt").eval()
-        layers = [layer["name"] for layer in manifest["layers"]]
-        self.logits, embedding = Output(model, 0), Output(model, 1 + layers.index(manifest["penultimate"]))
-        self.detectors = {
-            "mahalanobis": Mahalanobis(embedding),
-            "knn": KNN(embedding),
-            "energy": EnergyBased(self.logits),
-            "msp": MaxSoftmax(self.logits),
-        }
-        self.fit(fit)
+        self.model = PeerModel(folder, fit)
         self.publisher = self.create_publisher(OodConfidenceArray, "~/ood", 10)
         newest = QoSProfile(depth=1, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT)
         self.create_subscription(Image, "image", self.judge, newest)
         self.get_logger().info(f"torch {torch.__version__}, {torch.get_num_threads()} threads, fitted on {fit}")
-
-    def fit(self, folder):
-        images = torchvision.datasets.ImageFolder(folder, transform=lambda image: self.prepare(functional.pil_to_tensor(image)))
-        loader = torch.utils.data.DataLoader(images, batch_size=64)
-        for detector in self.detectors.values():
-            detector.to("cpu")
-            if detector.requires_fit:
-                detector.fit(loader)
-
-    def prepare(self, pixels):
-        """3×H×W bytes to what the model wants: 3×height×width in 0..1."""
-        return functional.resize(pixels, self.size, antialias=True).to(torch.float32) / 255.0
 
     @torch.inference_mode()
     def judge(self, message):
         received = self.get_clock().now().to_msg()
         pixels = torch.from_numpy(numpy.frombuffer(message.data, numpy.uint8))
         pixels = pixels.view(message.height, message.width, 3).permute(2, 0, 1)
-        batch = self.prepare(pixels).unsqueeze(0)
-        score, best = self.logits(batch).softmax(dim=1).max(dim=1)
-        scores = [
-            DetectorScore(name=name, score=detector.predict(batch).item()) for name, detector in self.detectors.items()
-        ]
+        batch = self.model.prepare(pixels).unsqueeze(0)
+        score, best = self.model.classify(batch)
+        scores = [DetectorScore(name=name, score=score.item()) for name, score in self.model.scores(batch).items()]
         result = OodConfidence(
             verdict=OodConfidence.IN_DISTRIBUTION,
             predicted_class_id=best.item(),
-            predicted_class_name=self.classes[best.item()],
+            predicted_class_name=self.model.classes[best.item()],
             score=score.item(),
             detectors=scores,
         )

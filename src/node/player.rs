@@ -79,6 +79,8 @@ struct Player<'a> {
     recording: BagWriter,
     log_nanos: u64,
     missing: u64,
+    images: u64,
+    begun: Instant,
     /// Stamps of regions that came before their images, the newest last.
     early: Vec<VecDeque<Time>>,
 }
@@ -174,6 +176,8 @@ impl<'a> Player<'a> {
             recording,
             log_nanos: 0,
             missing: 0,
+            images: 0,
+            begun: Instant::now(),
             early: playing.cameras.iter().map(|_| VecDeque::new()).collect(),
         })
     }
@@ -189,6 +193,7 @@ impl<'a> Player<'a> {
             let is_heard = |topic: String| Ok(!self.node.get_publishers_info_by_topic(&topic, false)?.is_empty());
             let all_heard = topics.map(is_heard).collect::<r2r::Result<Vec<bool>>>()?.into_iter().all(|heard| heard);
             if all_listen && all_heard && listened(&self.clock)? > 0 {
+                self.begun = Instant::now();
                 return Ok(());
             }
             ensure!(Instant::now() < deadline, "the node does not listen to {:?}", self.publishers.keys());
@@ -218,6 +223,7 @@ impl<'a> Player<'a> {
         let cameras = self.cameras.iter().zip(&mut self.pending).zip(&mut self.early);
         for ((camera, pending), early) in cameras {
             if camera.images == topic {
+                self.images += 1;
                 let is_ready = camera.regions.is_none() || early.contains(&stamp);
                 pending.push(Pending { stamp, log_nanos, is_ready, verdicts: false, state: false });
             }
@@ -289,6 +295,8 @@ impl<'a> Player<'a> {
         if self.missing > 0 {
             eprintln!("warning: {} images were not answered", self.missing);
         }
+        let (images, secs) = (self.images, self.begun.elapsed().as_secs_f64());
+        eprintln!("node: {images} images in {secs:.1} s, {:.0} images/s", images as f64 / secs.max(1e-9));
         self.recording.finish()?;
         Ok(())
     }

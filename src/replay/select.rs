@@ -61,10 +61,12 @@ pub fn select(topics: &[Topic], choice: &Choice) -> Result<Selection, ReplayErro
         false => chosen(topics, &choice.regions, &[RegionArray::TYPE, Detection2DArray::TYPE])?,
     };
     let truths = chosen(topics, choice.truth.as_slice(), &[GroundTruthArray::TYPE])?;
-    let camera = |(images, name): (&Topic, CameraName)| {
-        let of =
-            |candidates: &[Topic]| companion(&images.name, candidates, regions_belong_to_all(topics, &choice.images));
-        CameraTopics { name, images: images.clone(), regions: of(&regions), truth: of(&truths) }
+    let is_only = |wanted: usize| is_only(topics, images.len(), wanted);
+    let camera = |(images, name): (&Topic, CameraName)| CameraTopics {
+        name,
+        images: images.clone(),
+        regions: companion(&images.name, &regions, is_only(choice.regions.len())),
+        truth: companion(&images.name, &truths, is_only(choice.truth.iter().len())),
     };
     let cameras: Vec<CameraTopics> = images.iter().zip(names(&images)).map(camera).collect();
     let used: BTreeSet<&str> = cameras.iter().flat_map(CameraTopics::topics).collect();
@@ -120,9 +122,9 @@ fn chosen(topics: &[Topic], wanted: &[String], types: &[&'static str]) -> Result
     wanted.iter().map(find).collect()
 }
 
-/// Whether all regions of a bag are those of one camera, whatever their names.
-fn regions_belong_to_all(topics: &[Topic], wanted: &[String]) -> bool {
-    wanted.len() == 1 || images(topics, &[]).is_ok_and(|all| all.len() == 1)
+/// Whether a topic of regions (or truth) needs no name to be that of the camera: there is no other camera, or both were asked for.
+fn is_only(topics: &[Topic], cameras: usize, wanted: usize) -> bool {
+    images(topics, &[]).is_ok_and(|all| all.len() == 1) || (cameras == 1 && wanted == 1)
 }
 
 /// The topic that belongs to the images: the one whose name has most parts in common. Where there is one camera, the only topic is its.
@@ -225,6 +227,19 @@ mod tests {
         let odd = [topic("/1/image", Image::TYPE), topic("/2/image", Image::TYPE)];
         let selection = select(&odd, &Choice::default()).unwrap();
         assert_eq!(selection.cameras[1].name.name(), Some("camera_2"));
+    }
+
+    #[test]
+    fn a_camera_does_not_get_the_regions_of_another_unless_that_is_asked_for() {
+        let topics = [
+            topic("/front/image", Image::TYPE),
+            topic("/front/regions", RegionArray::TYPE),
+            topic("/rear/image", Image::TYPE),
+        ];
+        let mut choice = Choice { images: vec!["/rear/image".into()], ..Choice::default() };
+        assert_eq!(regions(&select(&topics, &choice).unwrap()), [None]);
+        choice.regions = vec!["/front/regions".into()];
+        assert_eq!(regions(&select(&topics, &choice).unwrap()), [Some("/front/regions")]);
     }
 
     #[test]
