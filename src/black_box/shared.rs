@@ -135,9 +135,13 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    /// The writer's thread is over.
+    /// The writer's thread is over. Triggers that came while it ended were for nothing, and are counted.
     pub(super) fn end(&self) {
-        self.lock().over = true;
+        let mut state = self.lock();
+        let waiting = state.orders.drain(..).count() + state.later.drain(..).count();
+        state.events.failed += waiting as u64;
+        state.over = true;
+        drop(state);
         self.changed.notify_all();
     }
 
