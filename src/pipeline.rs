@@ -171,6 +171,18 @@ impl fmt::Display for Deadline {
 }
 
 impl Outcome {
+    /// Class of the nearest training data, by the most suspicious detector that knows it; empty when none does.
+    #[must_use]
+    pub fn nearest_class(&self) -> &str {
+        self.explanations.iter().find_map(|one| one.nearest.as_ref()).map_or("", |nearest| &nearest.class)
+    }
+
+    /// The reasons of the most suspicious detector in words; empty without any.
+    #[must_use]
+    pub fn explanation(&self) -> String {
+        self.explanations.first().map(|first| format!("{}: {first}", first.detector)).unwrap_or_default()
+    }
+
     /// A classification that nothing can be said about.
     #[must_use]
     pub fn unknown(top_k: Vec<Hypothesis>, reason: String) -> Self {

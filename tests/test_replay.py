@@ -42,7 +42,7 @@ class ThroughNode(unittest.TestCase):
         levels = ("-p", "alarm_level:=0.02", "-p", "suspect_level:=0.2", "-p", "object_timeout_secs:=1.0")
         self.assert_equal_to_the_node(self.replay("--through-node", "--whole-images", *levels), 80)
 
-    def test_a_node_that_cannot_start_is_said(self):
+    def test_parameters_that_no_node_takes_are_refused(self):
         replayed = self.replay("--through-node", "-p", "regions_topic:=not//a//topic")
         self.assertEqual(replayed.returncode, 1)
         self.assertIn("regions_topic", replayed.stderr)

@@ -30,5 +30,5 @@ pub fn start(arguments: &Arguments, recording: &Path) -> Result<Program> {
     ] {
         command.args(parameter(name, &value));
     }
-    Program::start(command)
+    Ok(Program::start(command)?)
 }

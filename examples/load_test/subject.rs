@@ -99,7 +99,7 @@ impl Subject {
     /// # Errors
     /// See above.
     pub fn check_alive(&mut self) -> Result<()> {
-        self.program.check_alive()
+        Ok(self.program.check_alive()?)
     }
 
     /// Asks the process to end as Ctrl-C does, and checks that it does so cleanly.

@@ -2,9 +2,7 @@
 
 use std::path::Path;
 
-use indicatif::{ProgressBar, ProgressStyle};
-
-use super::interrupt;
+use super::{interrupt, progress};
 use crate::{
     activation::Features,
     dataset::{
@@ -17,6 +15,8 @@ use crate::{
 
 /// More unreadable images than this share of a set are a failure: the set is not what it is taken for.
 const MAX_UNREADABLE_SHARE: f64 = 0.1;
+/// Look of the progress bar.
+const BAR: &str = "{prefix:<16} {wide_bar} {human_pos}/{human_len} {per_sec} {eta} left";
 /// How many unreadable images are named.
 const MAX_NAMED: usize = 5;
 
@@ -40,17 +40,17 @@ impl Extractor<'_> {
         files: &[&ImageFile],
         mut sink: impl FnMut(usize, Features) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let progress = progress_bar(title, files.len());
+        let bar = progress::bar(files.len() as u64, BAR).with_prefix(title.to_owned());
         let paths: Vec<&Path> = files.iter().map(|file| file.path.as_path()).collect();
         let input = self.classifier.manifest().input;
         let mut unreadable = Vec::new();
         load_batches(&paths, &input, self.batch_size, interrupt::flag(), |batch| -> anyhow::Result<()> {
             self.forward(&batch, &mut sink)?;
-            progress.inc((batch.indices.len() + batch.unreadable.len()) as u64);
+            bar.inc((batch.indices.len() + batch.unreadable.len()) as u64);
             unreadable.extend(batch.unreadable);
             Ok(())
         })?;
-        progress.finish_and_clear();
+        bar.finish_and_clear();
         interrupt::check()?;
         report(title, files, &unreadable)
     }
@@ -66,13 +66,6 @@ impl Extractor<'_> {
         let activations = self.classifier.forward(batch.images.view())?;
         batch.indices.iter().enumerate().try_for_each(|(row, &index)| sink(index, activations.features(row)))
     }
-}
-
-/// Draws on stderr, and only where that is a terminal.
-fn progress_bar(title: &str, length: usize) -> ProgressBar {
-    let style = ProgressStyle::with_template("{prefix:<16} {wide_bar} {human_pos}/{human_len} {per_sec} {eta} left");
-    let bar = ProgressBar::new(length as u64).with_prefix(title.to_owned());
-    style.map_or_else(|_| bar.clone(), |style| bar.clone().with_style(style))
 }
 
 fn report(title: &str, files: &[&ImageFile], unreadable: &[(usize, FrameError)]) -> anyhow::Result<()> {

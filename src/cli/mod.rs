@@ -13,6 +13,7 @@ mod interrupt;
 mod merge;
 mod model;
 mod output;
+mod progress;
 mod replay;
 mod shard;
 mod synthesize;

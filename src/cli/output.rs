@@ -65,7 +65,8 @@ pub(super) fn write(path: &Path, text: &str) -> anyhow::Result<()> {
         .with_context(|| format!("cannot write {}", path.display()))
 }
 
-fn json(value: &impl Serialize) -> anyhow::Result<String> {
+/// `value` as JSON, for people to read, too.
+pub(super) fn json(value: &impl Serialize) -> anyhow::Result<String> {
     Ok(serde_json::to_string_pretty(value)? + "\n")
 }
 

@@ -7,12 +7,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use self::against::Against;
 use self::session::Session;
 use super::{bags, interrupt, output};
 use crate::inference::messages::Identity;
 use crate::model::DeviceChoice;
-use crate::monitor::{Monitor, short_id};
+use crate::monitor::Monitor;
 use crate::parameters::overrides::{self, Overrides};
 use crate::parameters::settings::Settings;
 use crate::pipeline::Pipeline;
@@ -124,23 +123,28 @@ impl Replay {
         let (choice, table) = self.choice()?;
         let settings = self.settings()?;
         let pipeline = Pipeline::load(&self.model, Some(&self.monitor), &self.device)?;
-        let monitor_id = pipeline.monitor().map(|monitor| monitor.id().to_owned()).unwrap_or_default();
         for note in pipeline.monitor().map_or_else(Vec::new, Monitor::notes) {
             tracing::info!("monitor: {note}");
         }
-        let classes = &pipeline.classifier().manifest().classes;
-        let identity = Identity::new(classes, short_id(pipeline.classifier().sha256()), &monitor_id);
-        let session =
-            Session { command: self, pipeline: &pipeline, settings: &settings, identity: &identity, choice, table };
-        let reports = session.play_all(&bags)?;
+        let other = self.other()?;
+        let identity = Identity::of(&pipeline);
+        let session = Session {
+            command: self,
+            pipeline: &pipeline,
+            other: other.as_ref(),
+            settings: &settings,
+            identity: &identity,
+            choice,
+            table,
+        };
+        let (reports, against) = session.play_all(&bags)?;
         let mut total = Tally::default();
         reports.iter().for_each(|bag| total.add(&bag.tally));
-        let is_interrupted = interrupt::is_set();
-        let against = if is_interrupted { Against::default() } else { session.against(&bags)? };
+        against.say();
         let failures: Vec<Failure> = self.fail_on.iter().filter_map(|condition| condition.failure(&total)).collect();
-        session.report(&total, &reports, &failures)?;
+        session.report(&total, &reports, &failures, &against)?;
         output::print_json(&figures_to_json(&total))?;
-        anyhow::ensure!(!is_interrupted, "interrupted: what was done up to there is written");
+        anyhow::ensure!(!interrupt::is_set(), "interrupted: what was done up to there is written");
         against.check()?;
         if failures.is_empty() { Ok(()) } else { Err(GateFailed(failures).into()) }
     }
@@ -161,6 +165,13 @@ impl Replay {
             "--output must be a folder for {bags} bags: each has a recording of its own"
         );
         output::check_place(out)
+    }
+
+    /// Model and monitor to compare with.
+    fn other(&self) -> anyhow::Result<Option<Pipeline>> {
+        let model = self.compare_model.as_deref().unwrap_or(&self.model);
+        let load = |monitor: &PathBuf| Pipeline::load(model, Some(monitor), &self.device);
+        Ok(self.compare.as_ref().map(load).transpose()?)
     }
 
     fn choice(&self) -> anyhow::Result<(Choice, Option<TruthTable>)> {

@@ -4,9 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{bags, interrupt, output};
+use super::{bags, interrupt, output, progress};
 use crate::triage::{Collection, TriagePage, csv, groups, read_event};
 
 const EXAMPLES: &str = "\
@@ -69,7 +68,7 @@ impl Triage {
     }
 
     fn read(&self, paths: &[PathBuf]) -> anyhow::Result<Found> {
-        let bar = progress_bar(paths.len());
+        let bar = progress::bar(paths.len() as u64, "reading {wide_bar} {pos}/{len} events, {eta} left");
         let mut found = Found::default();
         for path in paths {
             interrupt::check()?;
@@ -91,11 +90,4 @@ impl Triage {
         bar.finish_and_clear();
         Ok(found)
     }
-}
-
-/// Draws on stderr, and only where that is a terminal.
-fn progress_bar(events: usize) -> ProgressBar {
-    let bar = ProgressBar::new(events as u64);
-    let style = ProgressStyle::with_template("reading {wide_bar} {pos}/{len} events, {eta} left");
-    style.map_or_else(|_| bar.clone(), |style| bar.clone().with_style(style))
 }

@@ -197,6 +197,16 @@ impl StreamState {
     pub const NOMINAL: u8 = 1;
     /// Evidence passed the threshold.
     pub const CHANGED: u8 = 2;
+
+    /// The state by name; `UNKNOWN` for numbers that there are none of.
+    #[must_use]
+    pub const fn state_name(&self) -> &'static str {
+        match self.state {
+            Self::NOMINAL => "NOMINAL",
+            Self::CHANGED => "CHANGED",
+            _ => "UNKNOWN",
+        }
+    }
 }
 
 impl OodConfidence {

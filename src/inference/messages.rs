@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::dataset::cdr::{self, RegionOfInterest, Time};
 use crate::dataset::verdicts as ours;
 use crate::frame::Region;
-use crate::monitor::{DetectorExplanation, DetectorResult, Judgement, Levels, NamedPart, NamedPlace, Verdict};
-use crate::pipeline::{Hypothesis, Outcome};
+use crate::monitor::{DetectorResult, Judgement, Levels, Monitor, NamedPart, NamedPlace, Verdict, short_id};
+use crate::pipeline::{Hypothesis, Outcome, Pipeline};
 use crate::stream::{ChangeState, ObjectView, Observed};
 
 use crate::intake::request::{Answer, Entry, Header, NamedRegion};
@@ -32,6 +32,14 @@ impl Identity {
     pub fn new(classes: &[String], model_id: &str, monitor_id: &str) -> Self {
         let classes = classes.iter().map(|class| class.replace('\0', "\u{fffd}")).collect();
         Self { classes, model_id: model_id.to_owned(), monitor_id: monitor_id.to_owned() }
+    }
+
+    /// That of a pipeline.
+    #[must_use]
+    pub fn of(pipeline: &Pipeline) -> Self {
+        let classifier = pipeline.classifier();
+        let monitor_id = pipeline.monitor().map_or("", Monitor::id);
+        Self::new(&classifier.manifest().classes, short_id(classifier.sha256()), monitor_id)
     }
 }
 
@@ -184,10 +192,10 @@ fn confide(entry: &Entry, classes: &[String]) -> ours::OodConfidence {
         ..Default::default()
     };
     match &entry.outcome {
-        Ok(Outcome { top_k, judgement: Some(judgement), verdict, explanations, .. }) => {
+        Ok(outcome @ Outcome { top_k, judgement: Some(judgement), verdict, .. }) => {
             let score = top_k.first().map_or(f32::NAN, |best| best.score);
             let judged = judged(entry, judgement, *verdict, classes);
-            explained(ours::OodConfidence { score, ..judged }, explanations)
+            explained(ours::OodConfidence { score, ..judged }, outcome)
         }
         Ok(outcome) => unknown(&outcome.reason),
         Err(reason) => unknown(reason),
@@ -214,13 +222,12 @@ fn judged(entry: &Entry, judgement: &Judgement, verdict: Verdict, classes: &[Str
     }
 }
 
-fn explained(confidence: ours::OodConfidence, explanations: &[DetectorExplanation]) -> ours::OodConfidence {
-    let nearest = explanations.iter().find_map(|explanation| explanation.nearest.as_ref());
-    let deviations = explanations.iter().flat_map(|one| one.parts.iter().map(|part| deviation(one.detector, part)));
+fn explained(confidence: ours::OodConfidence, outcome: &Outcome) -> ours::OodConfidence {
+    let explanations = outcome.explanations.iter();
     ours::OodConfidence {
-        deviations: deviations.collect(),
-        explanation: explanations.first().map(|first| format!("{}: {first}", first.detector)).unwrap_or_default(),
-        nearest_class_name: nearest.map(|nearest| nearest.class.clone()).unwrap_or_default(),
+        deviations: explanations.flat_map(|one| one.parts.iter().map(|part| deviation(one.detector, part))).collect(),
+        explanation: outcome.explanation(),
+        nearest_class_name: outcome.nearest_class().to_owned(),
         ..confidence
     }
 }
@@ -248,7 +255,7 @@ fn constant(verdict: Verdict) -> u8 {
 mod tests {
     use super::*;
     use crate::activation::LayerKind;
-    use crate::monitor::NearestClass;
+    use crate::monitor::{DetectorExplanation, NearestClass};
     use crate::stream::Change;
 
     const CLASSES: [&str; 2] = ["yield", "stop"];

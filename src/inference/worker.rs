@@ -65,7 +65,7 @@ fn work(shared: &Shared, judge: &mut impl Judge, sink: &mut impl Sink, memory: &
     let mut judged = Vec::new();
     for (camera, task) in tasks {
         match task {
-            Task::Refuse(refused) => round.refuse(sink, &mut streams, camera, refused),
+            Task::Refuse(refused) => drop(round.refuse(sink, &mut streams, camera, refused)),
             Task::Judge(request) => {
                 if let Some(looked) = looked.next() {
                     remarks[camera].say(&shared.cameras()[camera], &looked.notes);
@@ -107,12 +107,14 @@ impl Round<'_> {
     }
 
     /// Answers an image that nobody looks at.
-    pub fn refuse(&self, sink: &mut impl Sink, streams: &mut Observer<'_>, camera: usize, refused: Refused) {
+    pub fn refuse(&self, sink: &mut impl Sink, streams: &mut Observer<'_>, camera: usize, refused: Refused) -> Answer {
         let Refused { header, received, refusal } = refused;
         let entries = self.refused(camera, vec![NamedRegion::whole_image()], &refusal);
         let observed = streams.observe(camera, header.stamp, &entries);
-        sink.publish(camera, &Answer { header, received, levels: self.tuning.levels(), entries, observed });
+        let answer = Answer { header, received, levels: self.tuning.levels(), entries, observed };
+        sink.publish(camera, &answer);
         self.shared.count(camera, |statistics| statistics.refused());
+        answer
     }
 
     /// Answers an image that was looked at.

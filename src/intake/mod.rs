@@ -8,6 +8,7 @@ pub mod counts;
 pub mod departed;
 pub mod notices;
 pub mod pairing;
+pub mod recorded;
 pub mod refusals;
 pub mod request;
 pub mod rhythm;

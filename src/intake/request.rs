@@ -12,6 +12,7 @@ use crate::panics;
 use crate::pipeline::Outcome;
 use crate::stream::Observed;
 
+use super::boxes::BoundingBox;
 use super::stamp::Stamp;
 
 /// Header of a message.
@@ -194,6 +195,13 @@ impl PartialEq for Bytes {
 impl Eq for Bytes {}
 
 impl NamedRegion {
+    /// What a detector found. A detection without an id is called after its best class, where it has one.
+    #[must_use]
+    pub fn detected(id: String, class: Option<String>, bounds: &BoundingBox) -> Self {
+        let id = if id.is_empty() { class.unwrap_or_default() } else { id };
+        Self { id, region: bounds.region(), do_rectify: false }
+    }
+
     /// The whole image.
     #[must_use]
     pub fn whole_image() -> Self {
@@ -220,6 +228,13 @@ impl Regions {
     #[must_use]
     pub fn whole_image() -> Self {
         Self { named: vec![NamedRegion::whole_image()], unread: 0 }
+    }
+
+    /// As many regions of a message as are read.
+    #[must_use]
+    pub fn read<T>(all: &[T], region: impl Fn(&T) -> NamedRegion) -> Self {
+        let named = all.iter().take(Self::MOST_READ).map(region).collect();
+        Self { named, unread: all.len().saturating_sub(Self::MOST_READ) }
     }
 
     /// Number of regions that were asked for.

@@ -25,6 +25,12 @@ impl Stamp {
         i64::from(self.sec) * 1_000_000_000 + i64::from(self.nanosec)
     }
 
+    /// Nanoseconds since the epoch; stamps before it count as the epoch.
+    #[must_use]
+    pub fn nanos_since_epoch(self) -> u64 {
+        u64::try_from(self.nanos()).unwrap_or(0)
+    }
+
     /// Time since the epoch; stamps before it count as the epoch.
     #[must_use]
     pub fn since_epoch(self) -> Duration {

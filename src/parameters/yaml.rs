@@ -1,11 +1,9 @@
 //! YAML as rcl reads it in params files and `-p` rules (`rcl_yaml_param_parser`, `parse.c`).
 
-use saphyr_parser::{Event, Parser, ScalarStyle, StrInput, Tag};
+use saphyr_parser::{ScalarStyle, Tag};
 
 use super::table::Value;
-
-/// Deepest nesting of a params file.
-const MAX_DEPTH: usize = 32;
+use crate::yaml::{self, Node};
 
 /// The part of YAML that params files use.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,69 +19,25 @@ pub enum Tree {
 /// # Errors
 /// What is not YAML, or not of the part of it that params files use.
 pub fn tree(text: &str) -> Result<Option<Tree>, String> {
-    Document { events: Parser::new_from_str(text) }.tree()
+    yaml::parse(text)?.map(|node| convert(&node)).transpose()
 }
 
-/// A YAML document on its way to a [`Tree`].
-struct Document<'a> {
-    events: Parser<'a, StrInput<'a>>,
+fn convert(node: &Node) -> Result<Tree, String> {
+    match node {
+        Node::List(nodes) => Ok(Tree::Value(array(&nodes.iter().map(value).collect::<Result<Vec<Value>, String>>()?))),
+        Node::Map(entries) => {
+            let entries = entries.iter().map(|(key, node)| Ok((key.clone(), convert(node)?)));
+            entries.collect::<Result<_, String>>().map(Tree::Map)
+        }
+        scalar => value(scalar).map(Tree::Value),
+    }
 }
 
-impl<'a> Document<'a> {
-    fn tree(mut self) -> Result<Option<Tree>, String> {
-        loop {
-            match self.next()? {
-                Event::StreamEnd => return Ok(None),
-                Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd | Event::Nothing => {}
-                event => return self.node(event, 0).map(Some),
-            }
-        }
-    }
-
-    fn node(&mut self, event: Event<'a>, depth: usize) -> Result<Tree, String> {
-        if depth > MAX_DEPTH {
-            return Err(format!("nested more than {MAX_DEPTH} deep"));
-        }
-        match event {
-            Event::Scalar(text, style, _, tag) => Ok(Tree::Value(scalar(&text, style, tag.as_deref()))),
-            Event::SequenceStart(..) => self.sequence().map(Tree::Value),
-            Event::MappingStart(..) => self.map(depth),
-            Event::Alias(_) => Err("aliases are not supported".to_owned()),
-            other => Err(format!("a value is missing before {other:?}")),
-        }
-    }
-
-    fn map(&mut self, depth: usize) -> Result<Tree, String> {
-        let mut entries = Vec::new();
-        loop {
-            match self.next()? {
-                Event::MappingEnd => return Ok(Tree::Map(entries)),
-                Event::Scalar(key, ..) => {
-                    let value = self.next()?;
-                    entries.push((key.into_owned(), self.node(value, depth + 1)?));
-                }
-                other => return Err(format!("a key must be a text, found {other:?}")),
-            }
-        }
-    }
-
-    fn sequence(&mut self) -> Result<Value, String> {
-        let mut values = Vec::new();
-        loop {
-            match self.next()? {
-                Event::SequenceEnd => return Ok(array(&values)),
-                Event::Scalar(text, style, _, tag) => values.push(scalar(&text, style, tag.as_deref())),
-                other => return Err(format!("an array holds values only, found {other:?}")),
-            }
-        }
-    }
-
-    fn next(&mut self) -> Result<Event<'a>, String> {
-        match self.events.next() {
-            Some(Ok((event, _))) => Ok(event),
-            Some(Err(error)) => Err(error.to_string()),
-            None => Ok(Event::StreamEnd),
-        }
+fn value(node: &Node) -> Result<Value, String> {
+    match node {
+        Node::Scalar { text, style, tag } => Ok(scalar(text, *style, tag.as_ref())),
+        Node::Alias => Err("aliases are not supported".to_owned()),
+        Node::List(_) | Node::Map(_) => Err("an array holds values only".to_owned()),
     }
 }
 

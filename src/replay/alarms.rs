@@ -10,10 +10,9 @@ use super::run::Answered;
 use super::truth::{AlarmSet, CAMERA, CameraTruth, Truth};
 use crate::frame::Region;
 use crate::intake::request::{Answer, Entry};
-use crate::intake::stamp::Stamp;
 use crate::monitor::Verdict;
 use crate::pipeline::Outcome;
-use crate::stream::ChangeState;
+use crate::stream::{Change, ChangeState};
 
 /// An alarm without a view for longer than this is over, and so is something strange that is not seen.
 const LONGEST_PAUSE_NANOS: u64 = 2_000_000_000;
@@ -165,34 +164,27 @@ impl AlarmWatch {
     /// Takes an answer with the truth about its camera.
     pub fn observe(&mut self, answered: &Answered<'_>, truth: &CameraTruth) {
         let answer = answered.answer;
-        let now = nanos(answer.header.stamp);
+        let now = answer.header.stamp.nanos_since_epoch();
         self.close(now);
-        // A camera that was CHANGED before says nothing of what comes now.
-        let is_changed = answer.observed.change.state == ChangeState::Changed;
-        let has_become_changed = self.camera.is_none() && is_changed && !truth.alarms_anyway(CAMERA, now);
-        if is_changed {
-            self.note_alarm(CAMERA, now);
-        }
         let has_fault = truth.has_fault(now);
-        let truth_of_all = truth;
         for (index, entry) in answer.entries.iter().enumerate() {
-            let truth = truth.of(&entry.region.id, now);
+            let of_region = truth.of(&entry.region.id, now);
             let is_alarm = answer.final_verdict(index) == Verdict::OutOfDistribution;
             if is_alarm {
                 self.note_alarm(&entry.region.id, now);
-                self.alarm(answered, index, truth.as_ref(), now);
+                self.alarm(answered, index, of_region.as_ref(), now);
             } else {
                 self.calm(&entry.region.id);
             }
-            if let Some(truth) = truth.filter(|truth| !truth.in_distribution) {
-                let is_anyway = truth_of_all.alarms_anyway(&entry.region.id, now);
+            if let Some(strange) = of_region.filter(|truth| !truth.in_distribution) {
+                let is_anyway = truth.alarms_anyway(&entry.region.id, now);
                 // Whoever gets no verdict knows that something is wrong.
                 let is_refused = has_fault && answer.final_verdict(index) == Verdict::Unknown;
-                self.note_strange(&entry.region.id, &truth.anomaly, now, (is_alarm || is_refused) && !is_anyway);
+                self.note_strange(&entry.region.id, &strange.anomaly, now, (is_alarm || is_refused) && !is_anyway);
             }
         }
-        self.watch_camera(answer, truth, now);
-        if has_become_changed {
+        // A camera that was CHANGED before says nothing of what comes now.
+        if self.watch_camera(answer, truth, now) && !truth.alarms_anyway(CAMERA, now) {
             self.strange.values_mut().chain(self.anomalies.values_mut()).for_each(|one| one.find(now));
         }
     }
@@ -254,28 +246,32 @@ impl AlarmWatch {
         self.anomalies.entry(anomaly.to_owned()).or_insert_with(|| new("")).see(now, is_found);
     }
 
-    fn watch_camera(&mut self, answer: &Answer, truth: &CameraTruth, now: u64) {
+    /// Follows the state of the camera; returns whether it has just become CHANGED.
+    fn watch_camera(&mut self, answer: &Answer, truth: &CameraTruth, now: u64) -> bool {
         let change = &answer.observed.change;
         if change.state != ChangeState::Changed {
             self.done.alarms.extend(self.camera.take());
-            return;
+            return false;
         }
-        if self.camera.is_none() {
-            let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-            let onset = change.onset.map(|(begin, end)| (nanos(begin), nanos(end)));
-            let mut alarm = Alarm { onset_nanos: onset, ..Alarm::new(&self.topic, Subject::Camera, now) };
-            let from = onset.map_or(now, |(begin, _)| begin);
-            let strange = self.lately.iter().find(|(stamp, _)| *stamp >= from);
-            alarm.cause = match strange {
-                Some((_, anomaly)) => Cause::Anomaly(anomaly.clone()),
-                None if truth.is_known() => Cause::Nominal,
-                None => Cause::Unknown,
-            };
-            self.camera = Some(alarm);
-        }
-        if let Some(alarm) = &mut self.camera {
-            (alarm.end_nanos, alarm.images) = (now, alarm.images + 1);
-        }
+        self.note_alarm(CAMERA, now);
+        let is_new = self.camera.is_none();
+        let mut alarm = self.camera.take().unwrap_or_else(|| self.camera_alarm(change, truth, now));
+        (alarm.end_nanos, alarm.images) = (now, alarm.images + 1);
+        self.camera = Some(alarm);
+        is_new
+    }
+
+    /// An alarm of the camera that begins, caused by the first that was strange since the onset.
+    fn camera_alarm(&self, change: &Change, truth: &CameraTruth, now: u64) -> Alarm {
+        let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let onset_nanos = change.onset.map(|(begin, end)| (nanos(begin), nanos(end)));
+        let from = onset_nanos.map_or(now, |(begin, _)| begin);
+        let cause = match self.lately.iter().find(|(stamp, _)| *stamp >= from) {
+            Some((_, anomaly)) => Cause::Anomaly(anomaly.clone()),
+            None if truth.is_known() => Cause::Nominal,
+            None => Cause::Unknown,
+        };
+        Alarm { cause, onset_nanos, ..Alarm::new(&self.topic, Subject::Camera, now) }
     }
 }
 
@@ -312,7 +308,7 @@ impl Alarm {
             Some(_) if self.cause == Cause::Unknown => self.cause = Cause::Nominal,
             _ => {}
         }
-        let Ok(Outcome { judgement: Some(judgement), explanations, .. }) = &entry.outcome else { return false };
+        let Ok(outcome @ Outcome { judgement: Some(judgement), .. }) = &entry.outcome else { return false };
         let p_value = judgement.fused.p_value;
         // Also while there is none.
         if self.p_value <= p_value {
@@ -320,9 +316,8 @@ impl Alarm {
         }
         self.p_value = p_value;
         self.class_name = classes.get(judgement.predicted_class).cloned().unwrap_or_default();
-        let nearest = explanations.iter().find_map(|one| one.nearest.as_ref());
-        self.nearest_class_name = nearest.map(|nearest| nearest.class.clone()).unwrap_or_default();
-        self.explanation = explanations.first().map(|first| format!("{}: {first}", first.detector)).unwrap_or_default();
+        self.nearest_class_name = outcome.nearest_class().to_owned();
+        self.explanation = outcome.explanation();
         true
     }
 }
@@ -365,10 +360,6 @@ fn crop(answered: &Answered<'_>, region: Region) -> Option<RgbImage> {
         None => evidence.picture.frame(&evidence.options).ok()?.crop(region).ok()?,
     };
     Some(crate::frame::thumbnail(crop, CROP_PX))
-}
-
-fn nanos(stamp: Stamp) -> u64 {
-    u64::try_from(stamp.nanos()).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -205,7 +205,7 @@ impl Said {
             (Self::Ood(first), Self::Ood(second)) => compare_regions(first, second, at, comparison),
             (Self::State(first), Self::State(second)) if first.state != second.state => {
                 comparison.changed_states += 1;
-                comparison.tell(at, "", "state", &state(first.state), &state(second.state));
+                comparison.tell(at, "", "state", &first.state_name(), &second.state_name());
             }
             _ => {}
         }
@@ -287,14 +287,6 @@ fn compare_region(first: &OodConfidence, second: &OodConfidence, at: (&str, u64)
     let change = (first.p_value - second.p_value).abs();
     // NaN, where one has none, changes nothing.
     comparison.largest_p_value_change = comparison.largest_p_value_change.max(change);
-}
-
-fn state(number: u8) -> &'static str {
-    match number {
-        StreamState::NOMINAL => "NOMINAL",
-        StreamState::CHANGED => "CHANGED",
-        _ => "UNKNOWN",
-    }
 }
 
 #[cfg(test)]

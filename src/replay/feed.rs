@@ -1,19 +1,16 @@
 //! From the messages of a bag to images that have their regions, by the node's own rules and in the time of the bag.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::inject::{FaultKind, Injected};
 use super::select::CameraTopics;
-use crate::dataset::bag::BagMessage;
-use crate::dataset::cdr::{self, CompressedImage, Image, RegionArray, RosMessage};
-use crate::dataset::detections::{Detection2D, Detection2DArray};
-use crate::frame::Region;
+use crate::dataset::bag::{BagError, BagMessage, Unreadable};
+use crate::dataset::cdr;
 use crate::inference::shared::Shared;
-use crate::intake::boxes::BoundingBox;
 use crate::intake::camera::{Arrival, Camera};
-use crate::intake::request::{Bytes, Header, NamedRegion, Picture, Regions, Task};
-use crate::intake::stamp::Stamp;
+use crate::intake::recorded;
+use crate::intake::request::{Picture, Task};
 
 /// After the last message the clock goes on this long at most, so that what waits for regions is answered.
 const AFTER_THE_END: Duration = Duration::from_secs(3600);
@@ -28,9 +25,6 @@ pub struct Due {
     /// Log time, nanoseconds since the epoch.
     pub log_nanos: u64,
 }
-
-/// Messages that could not be read, by topic: how many, and why the first could not.
-pub type Unreadable = BTreeMap<String, (u64, String)>;
 
 /// Feeds the messages of one bag to its cameras.
 pub struct Feed {
@@ -84,7 +78,7 @@ impl Feed {
             injected,
             frozen: vec![None; cameras.len()],
             late: VecDeque::new(),
-            unreadable: Unreadable::new(),
+            unreadable: Unreadable::default(),
         }
     }
 
@@ -111,7 +105,7 @@ impl Feed {
         let is_image =
             self.topics.get(message.topic.as_ref()).is_some_and(|all| all.iter().any(|one| one.1 == Brings::Images));
         let is_covered =
-            || cdr::decode::<cdr::Header>(&message.data).is_ok_and(|header| injected.covers(header_of(&header).stamp));
+            || cdr::decode::<cdr::Header>(&message.data).is_ok_and(|header| injected.covers(header.stamp.as_nanos()));
         if is_image && is_covered() { injected.fault.delay() } else { Duration::ZERO }
     }
 
@@ -124,9 +118,8 @@ impl Feed {
                 Brings::Images => self.image(camera, message, now),
                 Brings::Regions => self.regions(camera, message, now),
             };
-            if let Err(reason) = taken {
-                let entry = self.unreadable.entry(message.topic.as_ref().to_owned());
-                entry.or_insert_with(|| (0, reason)).0 += 1;
+            if let Err(error) = taken {
+                self.unreadable.add(&message.topic, &error);
             }
         }
     }
@@ -154,9 +147,11 @@ impl Feed {
         self.collect();
     }
 
-    fn image(&mut self, camera: usize, message: &BagMessage, now: Instant) -> Result<(), String> {
-        let (header, picture) = picture(message)?;
-        let is_frozen = |injected: &Injected| injected.fault.kind == FaultKind::Frozen && injected.covers(header.stamp);
+    fn image(&mut self, camera: usize, message: &BagMessage, now: Instant) -> Result<(), BagError> {
+        let (header, picture) = recorded::picture(message)?;
+        let is_frozen = |injected: &Injected| {
+            injected.fault.kind == FaultKind::Frozen && injected.covers(header.stamp.nanos_since_epoch())
+        };
         let picture = match self.injected.filter(is_frozen) {
             Some(_) => self.frozen[camera].get_or_insert(picture).clone(),
             None => picture,
@@ -167,8 +162,8 @@ impl Feed {
         Ok(())
     }
 
-    fn regions(&mut self, camera: usize, message: &BagMessage, now: Instant) -> Result<(), String> {
-        let (header, regions) = regions(message)?;
+    fn regions(&mut self, camera: usize, message: &BagMessage, now: Instant) -> Result<(), BagError> {
+        let (header, regions) = recorded::regions(message)?;
         self.cameras[camera].regions(header, regions, now);
         self.collect();
         Ok(())
@@ -189,59 +184,4 @@ impl BagClock {
         self.now_nanos = self.now_nanos.max(log_nanos);
         self.base + Duration::from_nanos(self.now_nanos - first.min(self.now_nanos))
     }
-}
-
-/// The image of a message.
-///
-/// # Errors
-/// Why it is none.
-pub fn picture(message: &BagMessage) -> Result<(Header, Picture), String> {
-    if message.type_name.as_ref() == CompressedImage::TYPE {
-        let CompressedImage { header, format, data } = message.decode().map_err(|error| error.to_string())?;
-        return Ok((header_of(&header), Picture::Compressed { format, data: Bytes::new(data) }));
-    }
-    let image: Image = message.decode().map_err(|error| error.to_string())?;
-    let Image { header, height, width, encoding, is_bigendian, step, data } = image;
-    let (is_bigendian, data) = (is_bigendian != 0, Bytes::new(data));
-    Ok((header_of(&header), Picture::Raw { encoding, width, height, step, is_bigendian, data }))
-}
-
-fn regions(message: &BagMessage) -> Result<(Header, Regions), String> {
-    if message.type_name.as_ref() == Detection2DArray::TYPE {
-        let array: Detection2DArray = message.decode().map_err(|error| error.to_string())?;
-        return Ok((header_of(&array.header), read(&array.detections, from_detection)));
-    }
-    let array: RegionArray = message.decode().map_err(|error| error.to_string())?;
-    Ok((header_of(&array.header), read(&array.regions, from_region)))
-}
-
-/// As many regions as are read of a message.
-fn read<T>(all: &[T], region: impl Fn(&T) -> NamedRegion) -> Regions {
-    let named = all.iter().take(Regions::MOST_READ).map(region).collect();
-    Regions { named, unread: all.len().saturating_sub(Regions::MOST_READ) }
-}
-
-fn from_region(region: &cdr::Region) -> NamedRegion {
-    let cdr::RegionOfInterest { x_offset: x, y_offset: y, height, width, do_rectify } = region.roi;
-    NamedRegion { id: region.id.clone(), region: Region { x, y, width, height }, do_rectify }
-}
-
-/// A detection without an id is called after its best class, as the node does.
-fn from_detection(detection: &Detection2D) -> NamedRegion {
-    let bounds = &detection.bbox;
-    let bounds = BoundingBox {
-        center_x: bounds.center.position.x,
-        center_y: bounds.center.position.y,
-        theta: bounds.center.theta,
-        size_x: bounds.size_x,
-        size_y: bounds.size_y,
-    };
-    let class = || detection.results.first().map(|result| result.hypothesis.class_id.clone()).unwrap_or_default();
-    let id = if detection.id.is_empty() { class() } else { detection.id.clone() };
-    NamedRegion { id, region: bounds.region(), do_rectify: false }
-}
-
-fn header_of(header: &cdr::Header) -> Header {
-    let cdr::Header { stamp: cdr::Time { sec, nanosec }, frame_id } = header.clone();
-    Header { stamp: Stamp { sec, nanosec }, frame_id }
 }

@@ -100,11 +100,10 @@ fn row<'a>(answer: &'a Answer, log_nanos: u64, index: usize, source: RowSource<'
     let RowSource { bag, topic, classes, truth } = source;
     let entry = &answer.entries[index];
     let stamp_nanos = answer.header.stamp.nanos();
-    let truth = truth.of(&entry.region.id, u64::try_from(stamp_nanos).unwrap_or(0));
+    let truth = truth.of(&entry.region.id, answer.header.stamp.nanos_since_epoch());
     let outcome = entry.outcome.as_ref();
     let best = outcome.ok().and_then(|outcome| outcome.top_k.first());
     let judgement = outcome.ok().and_then(|outcome| outcome.judgement.as_ref());
-    let explanations = outcome.map_or(&[][..], |outcome| &outcome.explanations);
     let object = answer.observed.objects.get(index);
     let object_p_value = object.and_then(|object| object.p_value.as_ref().ok().copied());
     let Region { x, y, width, height } = entry.region.region;
@@ -130,11 +129,8 @@ fn row<'a>(answer: &'a Answer, log_nanos: u64, index: usize, source: RowSource<'
         alarm: answer.final_verdict(index) == Verdict::OutOfDistribution,
         camera_state: answer.observed.change.state.as_str(),
         camera_evidence: answer.observed.change.evidence,
-        nearest_class_name: explanations
-            .iter()
-            .find_map(|one| one.nearest.as_ref())
-            .map_or("", |nearest| &nearest.class),
-        explanation: explanations.first().map(|first| format!("{}: {first}", first.detector)).unwrap_or_default(),
+        nearest_class_name: outcome.map_or("", |outcome| outcome.nearest_class()),
+        explanation: outcome.map_or_else(|_| String::new(), |outcome| outcome.explanation()),
         truth_in_distribution: truth.as_ref().map(|truth| truth.in_distribution),
         truth_class_name: truth.as_ref().map(|truth| truth.class_name.clone()).unwrap_or_default(),
         truth_anomaly: truth.map(|truth| truth.anomaly).unwrap_or_default(),

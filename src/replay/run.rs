@@ -8,21 +8,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::feed::{Due, Feed, Unreadable};
+use super::feed::{Due, Feed};
 use super::inject::Injected;
 use super::select::{CameraTopics, Choice, Selection, select};
 use super::tally::Tally;
 use super::truth::{CameraTruth, TruthTable};
 use super::{ReplayError, bag_name};
 use crate::calibration::OverTime;
-use crate::counters::statistics::{Counts, StreamHealth};
-use crate::dataset::bag::{BagMessage, BagReader, Damage};
+use crate::counters::statistics::Counts;
+use crate::dataset::bag::{BagMessage, BagReader, Damage, Unreadable};
 use crate::dataset::cdr::GroundTruthArray;
 use crate::inference::batch::{self, Judge, Looked, PipelineJudge};
 use crate::inference::evidence::{Evidence, Judged};
 use crate::inference::shared::Shared;
 use crate::inference::streams::Streams;
 use crate::inference::worker::{Round, Sink};
+use crate::intake::recorded;
 use crate::intake::request::{Answer, Request, Task};
 use crate::parameters::names::CameraName;
 use crate::parameters::settings::Settings;
@@ -98,8 +99,6 @@ pub trait Listener {
 pub struct Played {
     /// Counters of every camera.
     pub counts: Vec<Counts>,
-    /// State of every stream in the end.
-    pub streams: Vec<StreamHealth>,
     /// Messages that could not be read.
     pub unreadable: Unreadable,
     /// Parts of the files that were lost.
@@ -148,20 +147,6 @@ impl OpenBag {
         self
     }
 
-    /// Stamp of the first image of any camera, nanoseconds; `None` without images.
-    ///
-    /// # Errors
-    /// When the bag cannot be read.
-    pub fn first_stamp_nanos(path: &Path, cameras: &[CameraTopics]) -> Result<Option<u64>, ReplayError> {
-        let topics: Vec<&str> = cameras.iter().map(|camera| camera.images.name.as_str()).collect();
-        for message in BagReader::open(path)?.only(&topics) {
-            if let Ok((header, _)) = super::feed::picture(&message?) {
-                return Ok(u64::try_from(header.stamp.nanos()).ok());
-            }
-        }
-        Ok(None)
-    }
-
     /// Names of the cameras.
     #[must_use]
     pub fn names(&self) -> Vec<CameraName> {
@@ -195,13 +180,19 @@ fn from_table(
 ) -> Result<Vec<CameraTruth>, ReplayError> {
     let of = |camera: &CameraTopics| {
         let topic = camera.images.name.as_str();
-        let first = BagReader::open(path)?.only(&[topic]).next().transpose()?;
-        let stamp =
-            first.as_ref().and_then(|message| super::feed::picture(message).ok()).map(|(header, _)| header.stamp);
-        let first_nanos = stamp.map_or(0, |stamp| u64::try_from(stamp.nanos()).unwrap_or(0));
-        Ok(table.of_camera(name, topic, first_nanos))
+        Ok(table.of_camera(name, topic, first_stamp_nanos(path, topic)?.unwrap_or(0)))
     };
     cameras.iter().map(of).collect()
+}
+
+/// Stamp of the first image of a topic that can be read, nanoseconds; `None` without any.
+fn first_stamp_nanos(path: &Path, topic: &str) -> Result<Option<u64>, ReplayError> {
+    for message in BagReader::open(path)?.only(&[topic]) {
+        if let Ok((header, _)) = recorded::picture(&message?) {
+            return Ok(Some(header.stamp.nanos_since_epoch()));
+        }
+    }
+    Ok(None)
 }
 
 impl Player<'_> {
@@ -211,15 +202,13 @@ impl Player<'_> {
     /// What the listener says, and [`ReplayError`] when the disk fails. Damaged parts of the bag are no error.
     pub fn play(&self, bag: OpenBag, listener: &mut impl Listener) -> Result<Played, ReplayError> {
         let begun = Instant::now();
+        let names = bag.names();
         let OpenBag { selection, reader, .. } = bag;
-        let names: Vec<CameraName> = selection.cameras.iter().map(|camera| camera.name.clone()).collect();
         let shared = Shared::keeping_all(with_cameras(self.settings, &names)?, &names);
         let feed = Feed::new(&shared, &selection.cameras, self.injected);
         let mut played = self.run(&shared, feed, reader, listener)?;
-        let of = |camera: usize| {
-            shared.count(camera, |statistics| (statistics.counts().clone(), statistics.stream().clone()))
-        };
-        (played.counts, played.streams) = (0..names.len()).map(of).unzip();
+        let of = |camera: usize| shared.count(camera, |statistics| statistics.counts().clone());
+        played.counts = (0..names.len()).map(of).collect();
         played.elapsed = begun.elapsed();
         Ok(played)
     }
@@ -360,7 +349,9 @@ impl Looking<'_> {
     fn look_at(&self, camera: usize, request: &mut Request) -> Option<Looked> {
         let round = Round { shared: self.shared, tuning: self.tuning, begun: Instant::now() };
         let options = round.options(camera);
-        if let Some(injected) = self.injected.filter(|injected| injected.covers(request.header.stamp)) {
+        if let Some(injected) =
+            self.injected.filter(|injected| injected.covers(request.header.stamp.nanos_since_epoch()))
+        {
             injected.fault.spoil(request, &options);
         }
         batch::look_at(&mut PipelineJudge(self.pipeline), &[(request, options)], self.tuning, round.begun).pop()
@@ -381,23 +372,19 @@ impl<L: Listener> Answering<'_, L> {
         let Due { camera, task, log_nanos } = due;
         let round = Round { shared: self.shared, tuning: self.tuning, begun: Instant::now() };
         let mut observer = self.streams.with(self.shared, self.tuning, self.over_time);
-        let mut kept = Kept::default();
-        let (judged, cost) = match (task, looked) {
+        let (answer, evidence, cost) = match (task, looked) {
             (Task::Refuse(refused), _) => {
-                round.refuse(&mut kept, &mut observer, camera, refused);
-                (None, Cost::default())
+                (round.refuse(&mut Nobody, &mut observer, camera, refused), None, Cost::default())
             }
-            (Task::Judge(_), None) => (None, Cost::default()),
             (Task::Judge(request), Some(looked)) => {
                 let cost = cost(&looked);
-                (Some(round.answer(&mut kept, &mut observer, camera, request, looked)), cost)
+                let Judged { answer, evidence } = round.answer(&mut Nobody, &mut observer, camera, request, looked);
+                (answer, Some(evidence), cost)
             }
+            // Whoever looks at one image gets one result.
+            (Task::Judge(_), None) => return Ok(()),
         };
-        let evidence = judged.as_ref().map(|judged| &judged.evidence);
-        match judged.as_ref().map(|judged| &judged.answer).or(kept.0.as_ref()) {
-            Some(answer) => self.listener.answered(&Answered { camera, log_nanos, answer, evidence, cost }),
-            None => Ok(()),
-        }
+        self.listener.answered(&Answered { camera, log_nanos, answer: &answer, evidence: evidence.as_ref(), cost })
     }
 }
 
@@ -407,14 +394,11 @@ fn cost(looked: &Looked) -> Cost {
     Cost { decode: looked.decode.unwrap_or_default(), judge }
 }
 
-/// Keeps the answer to an image that nobody looked at.
-#[derive(Default)]
-struct Kept(Option<Answer>);
+/// Takes no answers: they are handed over by what makes them.
+struct Nobody;
 
-impl Sink for Kept {
-    fn publish(&mut self, _camera: usize, answer: &Answer) {
-        self.0 = Some(answer.clone());
-    }
+impl Sink for Nobody {
+    fn publish(&mut self, _camera: usize, _answer: &Answer) {}
 
     fn show(&mut self, _camera: usize, _judged: Judged) {}
 }

@@ -61,6 +61,8 @@ pub struct Tally {
     pub anomalies: Vec<Occurrence>,
     /// Faults that were put into bags.
     pub faults: Vec<FaultOutcome>,
+    /// Stamp of the first image of a single bag, nanoseconds; `None` without images.
+    pub first_stamp_nanos: Option<u64>,
     /// Every alarm of every image, by camera, of a single bag where they are kept.
     pub alarmed: Vec<Arc<AlarmSet>>,
     /// Time that images took, in microseconds.
@@ -85,6 +87,7 @@ impl Default for Tally {
             objects: Vec::new(),
             anomalies: Vec::new(),
             faults: Vec::new(),
+            first_stamp_nanos: None,
             alarmed: Vec::new(),
             // Bounds that the crate takes.
             micros: Histogram::new_with_bounds(1, LONGEST_MICROS, 3).ok(),
@@ -177,7 +180,8 @@ impl<'a> Counter<'a> {
         self.tally.counted.images += 1;
         self.note_time(camera, answer);
         self.note_cost(cost);
-        let stamp_nanos = u64::try_from(answer.header.stamp.nanos()).unwrap_or(0);
+        let stamp_nanos = answer.header.stamp.nanos_since_epoch();
+        self.tally.first_stamp_nanos.get_or_insert(stamp_nanos);
         for entry in &answer.entries {
             self.count(camera, entry, stamp_nanos);
         }
@@ -195,9 +199,8 @@ impl<'a> Counter<'a> {
             self.tally.anomalies.extend(anomalies);
         }
         self.tally.alarms.sort_by(|a, b| (a.begin_nanos, &a.topic).cmp(&(b.begin_nanos, &b.topic)));
-        let unreadable: u64 = played.unreadable.values().map(|(count, _)| count).sum();
         let lost: u64 = played.damage.iter().filter_map(|damage| damage.lost_messages).sum();
-        self.tally.counted.lost_messages = unreadable + lost;
+        self.tally.counted.lost_messages = played.unreadable.messages() + lost;
         self.tally
     }
 

@@ -44,7 +44,7 @@ impl Default for Timeline {
 impl Timeline {
     /// Adds an answer.
     pub fn observe(&mut self, answer: &Answer) {
-        let nanos = u64::try_from(answer.header.stamp.nanos()).unwrap_or(0);
+        let nanos = answer.header.stamp.nanos_since_epoch();
         let change = &answer.observed.change;
         let p_values = answer.entries.iter().filter_map(p_value);
         let objects = answer.observed.objects.iter().filter_map(|object| object.p_value.as_ref().ok().copied());

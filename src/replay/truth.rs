@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::inject::Injected;
+use super::inject::{Fault, Injected};
 use crate::dataset::cdr::{GroundTruth, GroundTruthArray};
 
 /// Entries of a topic that say the same of an object make one span as long as no more time than this lies between them, in nanoseconds.
@@ -176,15 +176,17 @@ impl CameraTruth {
     /// Whether an image with that stamp has it.
     #[must_use]
     pub fn has_fault(&self, stamp_nanos: u64) -> bool {
-        self.injected.is_some_and(|injected| stamp_nanos >= injected.from_nanos)
+        self.fault(stamp_nanos).is_some()
+    }
+
+    fn fault(&self, stamp_nanos: u64) -> Option<Fault> {
+        self.injected.filter(|injected| injected.covers(stamp_nanos)).map(|injected| injected.fault)
     }
 
     /// What is true of a region of the image with that stamp; `None` where nobody knows. What is said of the object counts before what is said of all.
     #[must_use]
     pub fn of(&self, object: &str, stamp_nanos: u64) -> Option<Truth> {
-        if let Some(Injected { fault, from_nanos }) = self.injected
-            && stamp_nanos >= from_nanos
-        {
+        if let Some(fault) = self.fault(stamp_nanos) {
             return Some(Truth { anomaly: fault.to_string(), ..Truth::default() });
         }
         let covers = |span: &&Span| (span.begin_nanos..=span.end_nanos).contains(&stamp_nanos);

@@ -5,10 +5,11 @@ use std::path::Path;
 
 use super::pairing::{self, Key, Keys};
 use super::{CROP_PX, Cause, Place, Sighting, TriageError, groups};
-use crate::dataset::bag::{BagError, BagMessage, BagReader};
+use crate::dataset::bag::{BagError, BagMessage, BagReader, Unreadable};
 use crate::dataset::cdr::{self, CdrError, CompressedImage, Header, Image, RosMessage};
 use crate::dataset::verdicts::{OodConfidence, OodConfidenceArray};
-use crate::frame::{DecodeOptions, Frame, FrameError, RawImage, Region, thumbnail};
+use crate::frame::{DecodeOptions, Frame, FrameError, Region, thumbnail};
+use crate::intake::recorded;
 use crate::monitor::Verdict;
 
 /// Objects of one event that are cut out for a group at most: the page shows what many events have.
@@ -64,8 +65,8 @@ struct Event<'a> {
     sightings: Vec<Sighting>,
     /// Frame of each sighting.
     frames: Vec<String>,
-    /// Messages that could not be read and what was wrong with the first one, by topic.
-    broken: BTreeMap<String, (usize, String)>,
+    /// Messages that could not be read.
+    broken: Unreadable,
     /// Parts of the recording that were lost.
     damage: Vec<String>,
     cameras_without_images: Vec<String>,
@@ -104,12 +105,8 @@ impl Event<'_> {
             })
         };
         if let Err(error) = read {
-            self.leave_out(&message.topic, &error.to_string());
+            self.broken.add(&message.topic, &error);
         }
-    }
-
-    fn leave_out(&mut self, topic: &str, reason: &str) {
-        self.broken.entry(topic.to_owned()).or_insert_with(|| (0, reason.to_owned())).0 += 1;
     }
 
     fn take(&mut self, topic: &str, array: &OodConfidenceArray) {
@@ -146,7 +143,7 @@ impl Event<'_> {
             let Ok(key) = stamp(&message) else { continue };
             let Some(indices) = wanted.remove(&(message.topic.as_ref().to_owned(), key)) else { continue };
             if let Err(error) = self.cut_image(&message, &indices) {
-                self.leave_out(&message.topic, &error.to_string());
+                self.broken.add(&message.topic, &error);
             }
         }
     }
@@ -163,15 +160,8 @@ impl Event<'_> {
     }
 
     fn cut_image(&mut self, message: &BagMessage, indices: &[usize]) -> Result<(), CutError> {
-        let options = DecodeOptions::default();
-        if message.type_name.as_ref() == CompressedImage::TYPE {
-            let image: CompressedImage = message.decode()?;
-            return self.cut_frame(&Frame::compressed(&image.data, &image.format, &options)?, indices);
-        }
-        let image: Image = message.decode()?;
-        let Image { height, width, step, .. } = image;
-        let (encoding, data, is_bigendian) = (&image.encoding, &image.data, image.is_bigendian != 0);
-        self.cut_frame(&Frame::raw(&RawImage { encoding, width, height, step, is_bigendian, data }, &options)?, indices)
+        let (_, picture) = recorded::picture(message)?;
+        self.cut_frame(&picture.frame(&DecodeOptions::default())?, indices)
     }
 
     fn cut_frame(&mut self, frame: &Frame<'_>, indices: &[usize]) -> Result<(), CutError> {
@@ -184,12 +174,8 @@ impl Event<'_> {
 
     fn notes(&self) -> Vec<String> {
         let damage = self.damage.iter().cloned();
-        let broken = self.broken.iter().map(|(topic, (count, reason))| {
-            let messages = if *count == 1 { "message" } else { "messages" };
-            format!("{count} {messages} on {topic} could not be read: {reason}")
-        });
         let without = self.cameras_without_images.iter().map(|topic| format!("no images to the verdicts on {topic}"));
-        damage.chain(broken).chain(without).collect()
+        damage.chain(self.broken.sentences()).chain(without).collect()
     }
 }
 

@@ -1,41 +1,72 @@
 //! The same images once more: judged by another monitor, or by the real node.
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use anyhow::{bail, ensure};
 
 use super::session::Session;
 use crate::cli::{interrupt, output};
 use crate::dataset::cdr::{CompressedImage, RosMessage};
 use crate::dataset::detections::Detection2DArray;
 use crate::inference::messages::Identity;
-use crate::monitor::{Monitor, short_id};
 use crate::pipeline::Pipeline;
+use crate::program::Program;
 use crate::replay::{CameraTopics, Comparison, NODE, OpenBag, Strictness, compare};
 
 /// The program that is compared with.
 const PROGRAM: &str = "monitor_node";
 /// As long as the node lets an image take.
 const LONGEST_DEADLINE_SECS: &str = "60.0";
-/// How long the node may take to end.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How often is looked whether the bag was played.
+const POLL: Duration = Duration::from_millis(20);
 /// ROS domains that need no ports above those that programs get by chance.
 const DOMAINS: u32 = 100;
 
 /// What came of the comparisons that were asked for.
 #[derive(Default)]
 pub(super) struct Against {
+    other: Option<Comparison>,
     node: Option<Comparison>,
 }
 
-/// A running node; killed when dropped.
-struct Node(Child);
-
 impl Against {
+    /// Makes the comparisons of a bag whose answers lie in `recorded`; `folder` is for what they need.
+    pub(super) fn add(
+        &mut self,
+        session: &Session<'_>,
+        bag: &Path,
+        recorded: &Path,
+        folder: &Path,
+    ) -> anyhow::Result<()> {
+        if let Some(other) = session.other {
+            let second = folder.join("second");
+            session.with(other, &Identity::of(other)).play_into(bag, &second)?;
+            let comparison = compare(recorded, &second, Strictness::Decisions)?;
+            self.other.get_or_insert_default().add(&comparison);
+        }
+        if session.command.through_node {
+            let second = folder.join("node");
+            session.play_to_node(bag, &second)?;
+            self.node.get_or_insert_default().add(&compare(recorded, &second, Strictness::Exact)?);
+        }
+        Ok(())
+    }
+
+    /// Says what came of them.
+    pub(super) fn say(&self) {
+        for (comparison, name) in [(&self.other, "the other monitor"), (&self.node, "the node")] {
+            comparison.iter().for_each(|comparison| say(comparison, name));
+        }
+    }
+
+    /// Writes what another monitor says into the folder of a report.
+    pub(super) fn report(&self, folder: &Path) -> anyhow::Result<()> {
+        let Some(other) = &self.other else { return Ok(()) };
+        output::write_into(folder, "comparison.json", &output::json(other)?)
+    }
+
     /// Fails where the node says anything else.
     pub(super) fn check(&self) -> anyhow::Result<()> {
         match &self.node {
@@ -51,52 +82,17 @@ impl Against {
 }
 
 impl Session<'_> {
-    /// Makes the comparisons that were asked for, and says what came of them.
-    pub(super) fn against(&self, bags: &[PathBuf]) -> anyhow::Result<Against> {
-        let (mut other, mut node) = (None, None);
-        for bag in bags {
-            if self.command.compare.is_some() || self.command.through_node {
-                interrupt::check()?;
-                let folder = tempfile::tempdir().context("no folder for temporary files")?;
-                let first = folder.path().join("first");
-                self.play_into(bag, &first)?;
-                if let Some(monitor) = &self.command.compare {
-                    let second = folder.path().join("second");
-                    self.play_with(bag, monitor, &second)?;
-                    add(&mut other, &compare(&first, &second, Strictness::Decisions)?);
-                }
-                if self.command.through_node {
-                    let second = folder.path().join("node");
-                    self.play_to_node(bag, &second)?;
-                    add(&mut node, &compare(&first, &second, Strictness::Exact)?);
-                }
-            }
-        }
-        for (comparison, name) in [(&other, "the other monitor"), (&node, "the node")] {
-            comparison.iter().for_each(|comparison| say(comparison, name));
-        }
-        if let (Some(folder), Some(comparison)) = (&self.command.report, &other) {
-            output::write_into(folder, "comparison.json", &(serde_json::to_string_pretty(comparison)? + "\n"))?;
-        }
-        Ok(Against { node })
-    }
-
-    /// Plays a bag with another monitor.
-    fn play_with(&self, bag: &Path, monitor: &Path, recording: &Path) -> anyhow::Result<()> {
-        let model = self.command.compare_model.as_deref().unwrap_or(&self.command.model);
-        let pipeline = Pipeline::load(model, Some(monitor), &self.command.device)?;
-        let id = pipeline.monitor().map(|monitor: &Monitor| monitor.id().to_owned()).unwrap_or_default();
-        let classifier = pipeline.classifier();
-        let identity = Identity::new(&classifier.manifest().classes, short_id(classifier.sha256()), &id);
-        let session = Session {
+    /// The same with another model and monitor, which are compared with nothing.
+    fn with<'a>(&'a self, pipeline: &'a Pipeline, identity: &'a Identity) -> Session<'a> {
+        Session {
             command: self.command,
-            pipeline: &pipeline,
+            pipeline,
+            other: None,
             settings: self.settings,
-            identity: &identity,
+            identity,
             choice: self.choice.clone(),
             table: self.table.clone(),
-        };
-        session.play_into(bag, recording)
+        }
     }
 
     /// Plays a bag to the real node in a ROS domain of its own.
@@ -110,23 +106,21 @@ impl Session<'_> {
             player.arg("--camera").arg(played(camera));
         }
         player.arg("--regions-timeout-secs").arg(self.settings.double("regions_timeout_secs").to_string());
-        let mut player = Node(player.spawn().context("cannot start the player")?);
+        let mut player = Program::start(player)?;
         let status = loop {
-            if let Some(status) = player.0.try_wait()? {
+            if let Some(status) = player.status()? {
                 break status;
             }
-            if let Some(status) = node.0.try_wait()? {
-                bail!("the node ended by itself ({status}); its message stands above");
-            }
-            interrupt::check()?;
-            std::thread::sleep(Duration::from_millis(20));
+            node.check_alive()?;
+            ensure!(!interrupt::is_set(), "interrupted while the bag was played to the node");
+            std::thread::sleep(POLL);
         };
         node.end()?;
         ensure!(status.success(), "the bag could not be played to the node ({status}); the reason stands above");
         Ok(())
     }
 
-    fn node(&self, cameras: &[CameraTopics], domain: u32) -> anyhow::Result<Node> {
+    fn node(&self, cameras: &[CameraTopics], domain: u32) -> anyhow::Result<Program> {
         let mut command = program(domain)?;
         command.arg("--ros-args").arg("--log-level").arg("warn");
         for file in &self.command.params_file {
@@ -154,7 +148,7 @@ impl Session<'_> {
         for rule in &self.command.param {
             command.arg("-p").arg(rule);
         }
-        Ok(Node(command.spawn().with_context(|| format!("cannot start {PROGRAM}"))?))
+        Ok(Program::start(command)?)
     }
 }
 
@@ -198,10 +192,6 @@ fn own_domain() -> u32 {
     if own == theirs { 1 + own % DOMAINS } else { own }
 }
 
-fn add(sum: &mut Option<Comparison>, comparison: &Comparison) {
-    sum.get_or_insert_default().add(comparison);
-}
-
 fn say(comparison: &Comparison, name: &str) {
     let Comparison {
         images, regions, changed_verdicts, changed_object_verdicts, changed_classes, changed_states, ..
@@ -218,32 +208,5 @@ fn say(comparison: &Comparison, name: &str) {
     for difference in comparison.differences.iter().take(10) {
         let (topic, stamp, object) = (&difference.topic, difference.stamp_nanos, &difference.object);
         eprintln!("  {topic} {stamp} {object}: {} {} → {}", difference.field, difference.first, difference.second);
-    }
-}
-
-impl Node {
-    /// Asks it to end as Ctrl-C does.
-    fn end(&mut self) -> anyhow::Result<()> {
-        if self.0.try_wait()?.is_none() {
-            kill(Pid::from_raw(i32::try_from(self.0.id())?), Signal::SIGINT)?;
-        }
-        let deadline = Instant::now() + PATIENCE;
-        while Instant::now() < deadline {
-            if self.0.try_wait()?.is_some() {
-                return Ok(());
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        bail!("the node did not end within {} s", PATIENCE.as_secs())
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        if matches!(self.0.try_wait(), Ok(None)) {
-            // Nothing more can be done when even that fails.
-            let _ = self.0.kill();
-            let _ = self.0.wait();
-        }
     }
 }

@@ -4,10 +4,12 @@ use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
+use tempfile::TempDir;
 
 use super::Replay;
-use crate::cli::{interrupt, output};
+use super::against::Against;
+use crate::cli::{interrupt, output, progress};
 use crate::dataset::bag::BagWriter;
 use crate::inference::messages::Identity;
 use crate::monitor::Monitor;
@@ -22,6 +24,8 @@ use crate::replay::{
 pub(super) struct Session<'a> {
     pub(super) command: &'a Replay,
     pub(super) pipeline: &'a Pipeline,
+    /// What is compared with.
+    pub(super) other: Option<&'a Pipeline>,
     pub(super) settings: &'a Settings,
     pub(super) identity: &'a Identity,
     pub(super) choice: Choice,
@@ -37,14 +41,23 @@ struct Kept<'a> {
 }
 
 impl Session<'_> {
-    /// Plays all bags, or those up to an interruption.
-    pub(super) fn play_all(&self, bags: &[PathBuf]) -> anyhow::Result<Vec<BagReport>> {
+    /// Plays all bags, or those up to an interruption, and makes the comparisons that were asked for.
+    pub(super) fn play_all(&self, bags: &[PathBuf]) -> anyhow::Result<(Vec<BagReport>, Against)> {
         let mut files = self.row_files()?;
-        let mut reports = Vec::new();
-        for bag in bags {
-            let (mut report, played) = self.play(bag, bags.len() > 1, &mut files)?;
-            if !played.is_interrupted {
-                report.tally.faults = self.inject(bag, &report)?;
+        let (mut reports, mut against) = (Vec::new(), Against::default());
+        for path in bags {
+            let folder =
+                self.compares().then(tempfile::tempdir).transpose().context("no folder for temporary files")?;
+            let bag = self.open(path)?;
+            let recording = self.recording(&bag.name, bags.len() > 1, folder.as_ref().map(TempDir::path))?;
+            let recorded = recording.as_ref().map(|recording| recording.folder().to_path_buf());
+            let view = self.view(&bag)?;
+            let mut report = self.play(path, bag, Kept { recording, rows: &mut files, view }, None)?;
+            if !interrupt::is_set() {
+                report.tally.faults = self.inject(path, &report)?;
+                if let (Some(folder), Some(recorded)) = (&folder, &recorded) {
+                    against.add(self, path, recorded, folder.path())?;
+                }
             }
             report.tally.alarmed.clear();
             reports.push(report);
@@ -53,11 +66,27 @@ impl Session<'_> {
             }
         }
         files.into_iter().try_for_each(RowFile::finish)?;
-        Ok(reports)
+        Ok((reports, against))
+    }
+
+    fn compares(&self) -> bool {
+        self.other.is_some() || self.command.through_node
+    }
+
+    fn view(&self, bag: &OpenBag) -> anyhow::Result<Option<ReplayView>> {
+        let path = self.command.rerun.as_deref();
+        let create = |path| ReplayView::create(path, &bag.names(), self.settings, self.pipeline);
+        Ok(path.map(create).transpose()?)
     }
 
     /// Writes what was asked for beside the rows.
-    pub(super) fn report(&self, total: &Tally, bags: &[BagReport], failures: &[Failure]) -> anyhow::Result<()> {
+    pub(super) fn report(
+        &self,
+        total: &Tally,
+        bags: &[BagReport],
+        failures: &[Failure],
+        against: &Against,
+    ) -> anyhow::Result<()> {
         let command = self.command;
         if let Some(path) = &command.junit {
             output::write(path, &junit(total, bags, &command.fail_on)?)?;
@@ -80,7 +109,8 @@ impl Session<'_> {
         };
         output::write_into(folder, "index.html", &page.html()?)?;
         let json = report_json(total, bags, &command.fail_on, failures);
-        output::write_into(folder, "report.json", &(serde_json::to_string_pretty(&json)? + "\n"))
+        output::write_into(folder, "report.json", &output::json(&json)?)?;
+        against.report(folder)
     }
 
     /// Parameters that verdicts depend on.
@@ -104,34 +134,25 @@ impl Session<'_> {
         OpenBag::open(path, &self.choice, self.table.as_ref()).with_context(|| path.display().to_string())
     }
 
-    fn play(&self, path: &Path, is_one_of_several: bool, rows: &mut [RowFile]) -> anyhow::Result<(BagReport, Played)> {
-        let bag = self.open(path)?;
-        let recording = self.recording(&bag.name, is_one_of_several)?;
-        let view = self.command.rerun.as_deref();
-        let view = view.map(|path| ReplayView::create(path, &bag.names(), self.settings, self.pipeline)).transpose()?;
-        self.play_injected(path, bag, Kept { recording, rows, view }, None)
-    }
-
     /// Plays a bag into a recording.
     pub(super) fn play_into(&self, path: &Path, recording: &Path) -> anyhow::Result<()> {
         let kept = Kept { recording: Some(BagWriter::create(recording)?), ..Kept::default() };
-        self.play_injected(path, self.open(path)?, kept, None)?;
-        Ok(())
+        self.play(path, self.open(path)?, kept, None).map(drop)
     }
 
     /// Plays a bag once more for every fault.
     fn inject(&self, path: &Path, plain: &BagReport) -> anyhow::Result<Vec<FaultOutcome>> {
         let mut outcomes = Vec::new();
+        let Some(first) = plain.tally.first_stamp_nanos else { return Ok(outcomes) };
         for fault in &self.command.inject {
             let bag = self.open(path)?;
-            let Some(first) = OpenBag::first_stamp_nanos(path, &bag.selection.cameras)? else { continue };
             let (begin, end) = bag.span_nanos;
             let third = end.saturating_sub(begin) / 3;
             let after = self.command.inject_from_secs.map_or(third, |secs| (secs * 1e9) as u64);
             let injected = Injected { fault: *fault, from_nanos: first.saturating_add(after) };
-            let (report, played) =
-                self.play_injected(path, bag.with_fault(injected, &plain.tally), Kept::default(), Some(injected))?;
-            if played.is_interrupted {
+            let bag = bag.with_fault(injected, &plain.tally);
+            let report = self.play(path, bag, Kept::default(), Some(injected))?;
+            if interrupt::is_set() {
                 break;
             }
             outcomes.push(FaultOutcome::new(&plain.name, *fault, &report.tally, &plain.tally));
@@ -139,13 +160,8 @@ impl Session<'_> {
         Ok(outcomes)
     }
 
-    fn play_injected(
-        &self,
-        path: &Path,
-        bag: OpenBag,
-        kept: Kept<'_>,
-        injected: Option<Injected>,
-    ) -> anyhow::Result<(BagReport, Played)> {
+    /// Plays a bag, with a fault where there is one.
+    fn play(&self, path: &Path, bag: OpenBag, kept: Kept<'_>, injected: Option<Injected>) -> anyhow::Result<BagReport> {
         let Kept { recording, rows, view } = kept;
         let (name, selection, truth) = (bag.name.clone(), bag.selection.clone(), bag.truth.clone());
         for topic in &selection.skipped {
@@ -186,39 +202,43 @@ impl Session<'_> {
         }
         recording.map(BagWriter::finish).transpose()?;
         bar.finish_and_clear();
-        say(&name, &played);
         let tally = counter.end(&played);
-        Ok((BagReport::new(&name, &selection.cameras, timelines, tally, &played), played))
+        let report = BagReport::new(&name, &selection.cameras, timelines, tally, &played);
+        say(&report, &played);
+        Ok(report)
     }
 
-    fn recording(&self, bag: &str, is_one_of_several: bool) -> anyhow::Result<Option<BagWriter>> {
-        let Some(out) = &self.command.output else { return Ok(None) };
-        if !is_one_of_several {
-            return Ok(Some(BagWriter::create(out)?));
+    /// Where the answers are recorded: where the user asks for it, or in a folder for comparisons.
+    fn recording(
+        &self,
+        bag: &str,
+        is_one_of_several: bool,
+        for_comparison: Option<&Path>,
+    ) -> anyhow::Result<Option<BagWriter>> {
+        let Some(out) = &self.command.output else {
+            return Ok(for_comparison.map(|folder| BagWriter::create(&folder.join("first"))).transpose()?);
+        };
+        if is_one_of_several {
+            std::fs::create_dir_all(out).with_context(|| format!("cannot make the folder {}", out.display()))?;
+            return Ok(Some(BagWriter::create(&out.join(bag))?));
         }
-        std::fs::create_dir_all(out).with_context(|| format!("cannot make the folder {}", out.display()))?;
-        Ok(Some(BagWriter::create(&out.join(bag))?))
+        Ok(Some(BagWriter::create(out)?))
     }
 }
 
 /// What was lost of a bag, and how fast it was.
-fn say(name: &str, played: &Played) {
-    for (topic, (count, reason)) in &played.unreadable {
-        eprintln!("warning: {name}: {count} messages on {topic} could not be read: {reason}");
-    }
-    for damage in &played.damage {
-        eprintln!("warning: {name}: {damage}");
+fn say(report: &BagReport, played: &Played) {
+    let name = &report.name;
+    for note in &report.notes {
+        eprintln!("warning: {name}: {note}");
     }
     let images: u64 = played.counts.iter().map(|counts| counts.judged).sum();
-    let secs = played.elapsed.as_secs_f64();
+    let secs = report.elapsed_secs;
     eprintln!("{name}: {images} images in {secs:.1} s, {:.0} images/s", images as f64 / secs.max(1e-9));
 }
 
-/// Draws on stderr, and only where that is a terminal.
 fn progress_bar(name: &str, images: u64) -> ProgressBar {
-    let bar = ProgressBar::new(images);
-    let template =
-        format!("{} {{wide_bar}} {{pos}}/{{len}} images, {{per_sec}}, {{eta}} left", name.replace(['{', '}'], ""));
-    let style = ProgressStyle::with_template(&template);
-    style.map_or_else(|_| bar.clone(), |style| bar.clone().with_style(style))
+    // A name must not be read as a part of the template.
+    let name = name.replace(['{', '}'], "");
+    progress::bar(images, &format!("{name} {{wide_bar}} {{pos}}/{{len}} images, {{per_sec}}, {{eta}} left"))
 }

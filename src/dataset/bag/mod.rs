@@ -12,6 +12,7 @@ mod recording;
 mod schema;
 mod sqlite;
 mod types;
+mod unreadable;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use super::cdr::CdrError;
 
 pub use damage::Damage;
 pub use reader::{BagMessage, BagReader};
+pub use unreadable::Unreadable;
 pub use writer::{BagSummary, BagWriter, Encoded};
 
 /// The encoding of messages in ROS 2.

@@ -86,22 +86,20 @@ pub fn from_compressed(message: NativeMsg<CompressedImage>) -> (Header, Picture)
 /// Header and regions of a message.
 #[must_use]
 pub fn from_regions(message: &NativeMsg<ours::RegionArray>) -> (Header, Regions) {
-    let all = slice!(message.regions);
-    let read = all.iter().take(Regions::MOST_READ).map(|region| {
+    let regions = Regions::read(slice!(message.regions), |region| {
         let (roi, id) = (&region.roi, text!(region.id));
         let region = Region { x: roi.x_offset, y: roi.y_offset, width: roi.width, height: roi.height };
         NamedRegion { id, region, do_rectify: roi.do_rectify }
     });
-    (header!(message), Regions { named: read.collect(), unread: all.len().saturating_sub(Regions::MOST_READ) })
+    (header!(message), regions)
 }
 
-/// Header and boxes of a message. A detection without an id is called after its best class.
+/// Header and boxes of a message.
 #[cfg(vision_msgs)]
 #[must_use]
 pub fn from_detections(message: &NativeMsg<r2r::vision_msgs::msg::Detection2DArray>) -> (Header, Regions) {
-    let all = slice!(message.detections);
-    let read = all.iter().take(Regions::MOST_READ).map(|detection| {
-        let (id, bounds) = (text!(detection.id), &detection.bbox);
+    let regions = Regions::read(slice!(message.detections), |detection| {
+        let bounds = &detection.bbox;
         let bounds = BoundingBox {
             center_x: bounds.center.position.x,
             center_y: bounds.center.position.y,
@@ -110,10 +108,9 @@ pub fn from_detections(message: &NativeMsg<r2r::vision_msgs::msg::Detection2DArr
             size_y: bounds.size_y,
         };
         let class = slice!(detection.results).first().map(|result| text!(result.hypothesis.class_id));
-        let id = if id.is_empty() { class.unwrap_or_default() } else { id };
-        NamedRegion { id, region: bounds.region(), do_rectify: false }
+        NamedRegion::detected(text!(detection.id), class, &bounds)
     });
-    (header!(message), Regions { named: read.collect(), unread: all.len().saturating_sub(Regions::MOST_READ) })
+    (header!(message), regions)
 }
 
 #[cfg(test)]

@@ -7,8 +7,7 @@ use std::time::Duration;
 use r2r::WrappedTypesupport;
 
 use crate::black_box::{
-    self, BlackBox, BlackBoxError, CompressedPicture, Item, Message, Payload, RawPicture, Settings as BoxSettings,
-    Trigger,
+    BlackBox, BlackBoxError, CompressedPicture, Item, Message, Payload, RawPicture, Settings as BoxSettings, Trigger,
 };
 use crate::dataset::cdr::{self, CdrError, RosMessage};
 use crate::dataset::verdicts::{ClassificationArray, OodConfidenceArray, StreamState};
@@ -87,11 +86,12 @@ impl Recording {
         let shared = Arc::new(answer.clone());
         for (said, topic) in [Said::Classification, Said::Ood, Said::StreamState].into_iter().zip(&topics.outputs) {
             let payload = SaidOf { said, answer: Arc::clone(&shared), published, identity: Arc::clone(&self.identity) };
-            self.black_box.push(Item::new(Arc::clone(topic), nanos(published), payload));
+            self.black_box.push(Item::new(Arc::clone(topic), published.nanos_since_epoch(), payload));
         }
         let alarms: BTreeSet<String> = alarms(answer).map(|entry| entry.region.id.clone()).collect();
         let new: Vec<&str> = alarms.difference(alarmed).map(String::as_str).collect();
-        let trigger = |name: &str, text: String| Trigger { name: name.into(), stamp_nanos: nanos(published), text };
+        let trigger =
+            |name: &str, text: String| Trigger { name: name.into(), stamp_nanos: published.nanos_since_epoch(), text };
         if !new.is_empty() {
             let text = format!("OUT_OF_DISTRIBUTION on {}: {}", topics.images, new.join(", "));
             self.black_box.trigger(trigger("alarm", text));
@@ -105,7 +105,7 @@ impl Recording {
     /// Keeps an image as it came, and its regions.
     pub fn seen(&self, camera: usize, judged: &Judged) {
         let Topics { images, regions, .. } = &self.cameras[camera].topics;
-        let received = nanos(judged.answer.received);
+        let received = judged.answer.received.nanos_since_epoch();
         let picture = &judged.evidence.picture;
         self.black_box.push(image(Arc::clone(images), received, &judged.answer.header, picture));
         if let Some(topic) = regions {
@@ -120,10 +120,6 @@ impl Recording {
 fn alarms(answer: &Answer) -> impl Iterator<Item = &Entry> {
     let is_alarm = |index: &usize| answer.final_verdict(*index) == Verdict::OutOfDistribution;
     (0..answer.entries.len()).filter(is_alarm).map(|index| &answer.entries[index])
-}
-
-fn nanos(stamp: Stamp) -> u64 {
-    black_box::nanos(stamp.since_epoch())
 }
 
 fn image(topic: Arc<str>, received: u64, of: &Header, picture: &Picture) -> Item {

@@ -3,6 +3,7 @@ use crate::dataset::cdr::{
     GroundTruth, GroundTruthArray, Header as BagHeader, Region as BagRegion, RegionOfInterest, Time,
 };
 use crate::intake::request::{Header, NamedRegion};
+use crate::intake::stamp::Stamp;
 use crate::monitor::{DetectorResult, Judgement, Levels};
 use crate::replay::run::Cost;
 use crate::stream::{Change, ObjectView, Observed};

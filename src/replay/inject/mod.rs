@@ -13,7 +13,6 @@ use super::alarms::{Found, Occurrence};
 use super::tally::Tally;
 use crate::frame::{DecodeOptions, Region};
 use crate::intake::request::{Bytes, Picture, Request};
-use crate::intake::stamp::Stamp;
 
 /// A kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -74,10 +73,10 @@ pub struct FaultOutcome {
 }
 
 impl Injected {
-    /// Whether an image has the fault.
+    /// Whether an image with that stamp has the fault.
     #[must_use]
-    pub fn covers(&self, stamp: Stamp) -> bool {
-        u64::try_from(stamp.nanos()).is_ok_and(|nanos| nanos >= self.from_nanos)
+    pub fn covers(&self, stamp_nanos: u64) -> bool {
+        stamp_nanos >= self.from_nanos
     }
 }
 

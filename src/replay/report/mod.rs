@@ -38,10 +38,6 @@ impl BagReport {
     /// Of a bag that was played.
     #[must_use]
     pub fn new(name: &str, cameras: &[CameraTopics], timelines: Vec<Timeline>, tally: Tally, played: &Played) -> Self {
-        let unreadable = played.unreadable.iter().map(|(topic, (count, reason))| {
-            let messages = if *count == 1 { "message" } else { "messages" };
-            format!("{count} {messages} on {topic} could not be read: {reason}")
-        });
         let damage = played.damage.iter().map(ToString::to_string);
         let early = played.is_interrupted.then(|| "interrupted before its end".to_owned());
         Self {
@@ -49,7 +45,7 @@ impl BagReport {
             cameras: cameras.to_vec(),
             timelines,
             tally,
-            notes: unreadable.chain(damage).chain(early).collect(),
+            notes: played.unreadable.sentences().chain(damage).chain(early).collect(),
             elapsed_secs: played.elapsed.as_secs_f64(),
         }
     }
