@@ -112,6 +112,9 @@ fn the_recording_has_the_messages_of_the_node() {
         bag.topics().iter().map(|topic| (topic.name.clone(), topic.message_count)).collect();
     let expected = [("classification", 40), ("ood", 40), ("stream_changes", 1), ("stream_state", 40)];
     assert_eq!(topics, expected.map(|(name, count)| (format!("/monitor/{name}"), count)));
+    world.succeed(&format!("{REPLAY} drive --output out.mcap"));
+    assert!(world.path("out.mcap").is_file() && !world.path("out.mcap.partial").exists());
+    assert!(fs::read(world.path("out.mcap")).unwrap() == fs::read(world.path("out/out_0.mcap")).unwrap());
     let mut strange = 0;
     for message in bag {
         let message = message.unwrap();

@@ -222,7 +222,8 @@ impl Session<'_> {
             std::fs::create_dir_all(out).with_context(|| format!("cannot make the folder {}", out.display()))?;
             return Ok(Some(BagWriter::create(&out.join(bag))?));
         }
-        Ok(Some(BagWriter::create(out)?))
+        let is_file = out.extension().is_some_and(|extension| extension == "mcap");
+        Ok(Some(if is_file { BagWriter::create_file(out)? } else { BagWriter::create(out)? }))
     }
 }
 

@@ -19,6 +19,8 @@ const CHUNK_BYTES: u64 = 4 << 20;
 /// called `FOLDER.partial`.
 pub struct BagWriter {
     folder: PathBuf,
+    /// Whether `folder` is to be a file.
+    is_file: bool,
     partial: PathBuf,
     file_name: String,
     mcap: mcap::Writer<BufWriter<File>>,
@@ -63,6 +65,18 @@ impl BagWriter {
     /// # Errors
     /// [`BagError::Exists`], or [`BagError::Io`] when the folder cannot be made.
     pub fn create(folder: &Path) -> Result<Self, BagError> {
+        Self::begin(folder, false)
+    }
+
+    /// Begins a bag that becomes one file without `metadata.yaml`, which must not exist yet; otherwise as [`create`](Self::create).
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn create_file(path: &Path) -> Result<Self, BagError> {
+        Self::begin(path, true)
+    }
+
+    fn begin(folder: &Path, is_file: bool) -> Result<Self, BagError> {
         if folder.exists() {
             return Err(BagError::Exists(folder.to_path_buf()));
         }
@@ -76,7 +90,8 @@ impl BagWriter {
         let path = partial.join(&file_name);
         let file = File::create(&path).map_err(BagError::io(&path))?;
         let mcap = options().create(BufWriter::new(file)).map_err(BagError::mcap(&path))?;
-        Ok(Self { folder: folder.to_path_buf(), partial, file_name, mcap, channels: BTreeMap::new(), span: None })
+        let folder = folder.to_path_buf();
+        Ok(Self { folder, is_file, partial, file_name, mcap, channels: BTreeMap::new(), span: None })
     }
 
     /// Appends a message with `nanos` (since the epoch) as log and publish time.
@@ -135,7 +150,7 @@ impl BagWriter {
         self.mcap.flush().map_err(BagError::mcap(&self.partial.join(&self.file_name)))
     }
 
-    /// Closes the file, writes `metadata.yaml` and gives the folder its name.
+    /// Closes the file, writes `metadata.yaml` where there is to be one, and gives the recording its name.
     ///
     /// # Errors
     /// [`BagError`] when something cannot be written.
@@ -144,6 +159,12 @@ impl BagWriter {
         let topics: Vec<Topic> = self.channels.into_values().map(|channel| channel.topic).collect();
         let (first, last) = self.span.unwrap_or_default();
         let duration_nanos = last - first;
+        if self.is_file {
+            let file = self.partial.join(&self.file_name);
+            fs::rename(&file, &self.folder).map_err(BagError::io(&self.folder))?;
+            fs::remove_dir(&self.partial).map_err(BagError::io(&self.partial))?;
+            return Ok(BagSummary { topics, duration_nanos });
+        }
         let metadata = Metadata { file_name: &self.file_name, start_nanos: first, duration_nanos, topics: &topics };
         let path = self.partial.join("metadata.yaml");
         fs::write(&path, metadata.to_yaml()).map_err(BagError::io(&path))?;
