@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-/// How files of a bag end.
-const ENDINGS: [&str; 4] = [".mcap", ".db3", ".mcap.zstd", ".db3.zstd"];
+use crate::dataset::bag::is_recording;
 
 /// The bags that the arguments mean: bags themselves, and all bags in a folder that is none.
 pub(super) fn named_by(arguments: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
@@ -33,11 +32,8 @@ fn bags_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 
 /// Whether a folder has recordings in it.
 fn is_bag(folder: &Path) -> anyhow::Result<bool> {
-    let is_recording = |path: &PathBuf| {
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        ENDINGS.iter().any(|ending| name.ends_with(ending))
-    };
-    Ok(entries(folder)?.iter().any(is_recording))
+    let is_part = |path: &PathBuf| path.file_name().is_some_and(|name| is_recording(&name.to_string_lossy()));
+    Ok(entries(folder)?.iter().any(is_part))
 }
 
 fn entries(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {

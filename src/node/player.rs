@@ -1,7 +1,7 @@
 //! Plays a bag to a node over the middleware, paced by its answers so that nothing is dropped, and records them as they came. A process of
 //! its own (`monitor_node --play`), so that the command line needs no ROS.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::future::ready;
 use std::path::Path;
@@ -28,6 +28,11 @@ const START: Duration = Duration::from_secs(120);
 const ANSWER: Duration = Duration::from_secs(20);
 /// How often is looked while waiting.
 const STEP: Duration = Duration::from_millis(2);
+/// How often the time is told while the node does not know it.
+const TELL: Duration = Duration::from_millis(50);
+/// Where the node says which time it has.
+const DIAGNOSTICS: &str = "/diagnostics";
+const DIAGNOSTICS_TYPE: &str = "diagnostic_msgs/msg/DiagnosticArray";
 
 /// Regions that are remembered because their images may follow.
 const MOST_EARLY: usize = 100;
@@ -75,6 +80,8 @@ struct Player<'a> {
     publishers: BTreeMap<String, PublisherUntyped>,
     clock: PublisherUntyped,
     heard: Heard,
+    /// The newest time that the node has said in its diagnostics.
+    node_time: Rc<Cell<Option<Time>>>,
     pending: Vec<Vec<Pending>>,
     recording: BagWriter,
     log_nanos: u64,
@@ -123,9 +130,14 @@ fn play(playing: &Playing<'_>) -> anyhow::Result<()> {
     let bag = bag.only(&wanted.iter().map(String::as_str).collect::<Vec<_>>());
     let mut player = Player::new(node, &bag, playing)?;
     player.wait_for_node()?;
+    let mut is_first = true;
     for message in bag {
         ensure!(!stop.load(std::sync::atomic::Ordering::Relaxed), "interrupted");
-        player.message(&message?)?;
+        let message = message?;
+        if std::mem::take(&mut is_first) {
+            player.wait_for_clock(message.log_nanos)?;
+        }
+        player.message(&message)?;
     }
     player.finish()
 }
@@ -162,6 +174,14 @@ impl<'a> Player<'a> {
                 pool.spawner().spawn_local(every)?;
             }
         }
+        // After the topics of the answers: discovery keeps that order, see `wait_for_clock`.
+        let node_time = Rc::new(Cell::new(None));
+        let times = node.subscribe_raw(DIAGNOSTICS, DIAGNOSTICS_TYPE, qos)?;
+        let said = Rc::clone(&node_time);
+        pool.spawner().spawn_local(times.for_each(move |data| {
+            said.set(cdr::decode::<Header>(&data).ok().map(|header| header.stamp));
+            ready(())
+        }))?;
         let recording = BagWriter::create(playing.record)?;
         let pending = playing.cameras.iter().map(|_| Vec::new()).collect();
         Ok(Self {
@@ -172,6 +192,7 @@ impl<'a> Player<'a> {
             publishers,
             clock,
             heard,
+            node_time,
             pending,
             recording,
             log_nanos: 0,
@@ -193,11 +214,33 @@ impl<'a> Player<'a> {
             let is_heard = |topic: String| Ok(!self.node.get_publishers_info_by_topic(&topic, false)?.is_empty());
             let all_heard = topics.map(is_heard).collect::<r2r::Result<Vec<bool>>>()?.into_iter().all(|heard| heard);
             if all_listen && all_heard && listened(&self.clock)? > 0 {
-                self.begun = Instant::now();
                 return Ok(());
             }
             ensure!(Instant::now() < deadline, "the node does not listen to {:?}", self.publishers.keys());
         }
+    }
+
+    /// Tells the time at which the bag begins until the node says that time in its diagnostics.
+    ///
+    /// That this side sees the node's subscriptions does not say that the node sees these publishers yet, and a best
+    /// effort subscription loses what comes before. Discovery tells the ends of a participant in the order of their
+    /// creation: a node that has the time knows the topics created before the clock as well, and one whose diagnostics
+    /// are heard knows who listens to its answers.
+    fn wait_for_clock(&mut self, log_nanos: u64) -> anyhow::Result<()> {
+        let deadline = Instant::now() + START;
+        let begin = Time::from_nanos(log_nanos);
+        let clock = cdr::encode(&Clock { clock: begin })?;
+        let mut told: Option<Instant> = None;
+        while self.node_time.get() != Some(begin) {
+            if told.is_none_or(|told| told.elapsed() >= TELL) {
+                self.clock.publish_raw(&clock)?;
+                told = Some(Instant::now());
+            }
+            self.step(STEP)?;
+            ensure!(Instant::now() < deadline, "the node does not take the time from /clock; is `use_sim_time` true?");
+        }
+        self.begun = Instant::now();
+        Ok(())
     }
 
     /// Publishes a message once what was due before it is answered.

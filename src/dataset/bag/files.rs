@@ -41,7 +41,8 @@ pub(super) fn of(path: &Path, damages: &mut Damages) -> Result<Vec<BagFile>, Bag
     if !files.is_empty() {
         return Ok(files);
     }
-    let found: Vec<&String> = names.iter().filter(|name| is_recording(name, &names)).collect();
+    let found: Vec<&String> =
+        names.iter().filter(|name| is_recording(name) && !is_unpacked_beside(name, &names)).collect();
     if found.is_empty() {
         return Err(BagError::format(path, what_is_there(&names)));
     }
@@ -58,10 +59,15 @@ fn names(folder: &Path) -> Result<Vec<String>, BagError> {
     Ok(names)
 }
 
+/// Whether a file of that name is a recording, or a part of one.
+#[must_use]
+pub fn is_recording(name: &str) -> bool {
+    ENDINGS.iter().any(|ending| name.ends_with(ending))
+}
+
 /// A file beside its compressed copy is whole, the copy may be unfinished.
-fn is_recording(name: &str, names: &[String]) -> bool {
-    let unpacked = name.strip_suffix(COMPRESSED).is_some_and(|unpacked| contains(names, unpacked));
-    ENDINGS.iter().any(|ending| name.ends_with(ending)) && !unpacked
+fn is_unpacked_beside(name: &str, names: &[String]) -> bool {
+    name.strip_suffix(COMPRESSED).is_some_and(|unpacked| contains(names, unpacked))
 }
 
 fn contains(names: &[String], name: &str) -> bool {

@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use super::cdr::CdrError;
 
 pub use damage::Damage;
+pub use files::is_recording;
 pub use reader::{BagMessage, BagReader};
 pub use unreadable::Unreadable;
 pub use writer::{BagSummary, BagWriter, Encoded};
