@@ -46,6 +46,11 @@ impl Canvas {
         Self { pixmap, to_pixels: Transform::from_row(half, 0.0, 0.0, half, half, half) }
     }
 
+    /// What was drawn so far, premultiplied RGBA.
+    pub fn drawing(&self) -> &Pixmap {
+        &self.pixmap
+    }
+
     /// The finished drawing, premultiplied RGBA.
     pub fn finish(self) -> Pixmap {
         self.pixmap

@@ -50,6 +50,22 @@ impl SignLook {
         }
     }
 
+    /// The look of something that shines or was lit when its picture was taken: nothing is changed.
+    pub const PLAIN: Self = Self {
+        light: 1.0,
+        slope: (0.0, 0.0),
+        tint: [1.0; 3],
+        fading: 0.0,
+        stain: 0.0,
+        stain_at: (0.0, 0.0),
+        shadow: None,
+    };
+
+    /// The look with so little colour left as no sign in use has.
+    pub fn bleached(self) -> Self {
+        Self { fading: 0.88, ..self }
+    }
+
     /// Colour (premultiplied RGBA) of a point of the sign under this look.
     fn apply(&self, point: Point, drawn: [f32; 4]) -> [f32; 4] {
         let alpha = drawn[3];
@@ -97,11 +113,13 @@ pub struct Veil {
     pub colour: [f32; 3],
     /// Share of the light that comes from the fog instead of the object, 0..1.
     pub share: f32,
+    /// Light that falls on the object, as factors on its colours in daylight.
+    pub gain: [f32; 3],
 }
 
 impl Veil {
-    /// Clear air.
-    pub const NONE: Self = Self { colour: [0.0; 3], share: 0.0 };
+    /// Clear air by day.
+    pub const NONE: Self = Self { colour: [0.0; 3], share: 0.0, gain: [1.0; 3] };
 }
 
 /// Draws a sign into a picture.
@@ -112,7 +130,8 @@ pub fn put_sign(picture: &mut Picture, sprite: &Sprite, view: &View, look: &Sign
         let point = view.back_project(pixel);
         let lit = look.apply(point, sprite.sample(point, view.radius_px));
         let alpha = lit[3];
-        let seen = mix([lit[0], lit[1], lit[2]], veil.colour.map(|value| value * alpha), veil.share);
+        let shown = std::array::from_fn(|channel| lit[channel] * veil.gain[channel]);
+        let seen = mix(shown, veil.colour.map(|value| value * alpha), veil.share);
         std::array::from_fn(|channel| seen[channel] + (1.0 - alpha) * behind[channel])
     });
 }

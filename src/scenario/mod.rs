@@ -10,6 +10,8 @@ mod drive;
 mod glyph;
 mod look;
 mod picture;
+pub(crate) mod pixels;
+pub mod script;
 mod sign;
 mod sprite;
 mod synthesize;
@@ -17,11 +19,12 @@ mod texture;
 mod training;
 mod triangle;
 
-pub use drive::{Anomaly, Drive, DriveSettings, Lasting, SeenSign};
+pub use drive::{Album, AlbumError, Anomaly, Disturbance, Drive, DriveSettings, Lasting, SeenSign};
+pub use script::{Script, ScriptError};
 pub use sign::{CLASS_NAMES, ForeignSign, TURN_INTO_A_SIGN};
 pub use synthesize::{
     CLOCK_TOPIC, GROUND_TRUTH_TOPIC, IMAGE_TOPIC, REGIONS_TOPIC, SynthesizeArgs, SynthesizeError, SynthesizeSummary,
-    synthesize,
+    record, synthesize,
 };
 pub use training::draw_training_sign;
 pub use triangle::draw_triangle;

@@ -86,7 +86,7 @@ impl Picture {
     }
 
     /// The pixel at a place that is moved inside the picture.
-    fn at(&self, column: i32, row: i32) -> [f32; 3] {
+    pub fn at(&self, column: i32, row: i32) -> [f32; 3] {
         let column = column.clamp(0, self.width as i32 - 1) as usize;
         let row = row.clamp(0, self.height as i32 - 1) as usize;
         self.pixels[row * self.width + column]

@@ -2,23 +2,30 @@
 
 use std::sync::OnceLock;
 
+use image::RgbImage;
 use nalgebra::{Matrix3, Rotation3, Vector3};
 use tiny_skia::Pixmap;
 
 use super::canvas::Point;
+use super::picture::smooth_step;
 use super::sign::{self, CLASS_NAMES};
+use super::training::resize;
 
 /// Side of the finest drawing in pixels; also the largest size at which a sprite is sharp.
 pub const FINEST_PX: u32 = 256;
 
 /// A drawing at several resolutions and its outline.
+#[derive(Clone)]
 pub struct Sprite {
     /// Finest first, each half the size of the one before.
     levels: Vec<Level>,
     /// Points of the convex outline in unit coordinates.
     outline: Vec<Point>,
+    /// Half the side of the drawing in unit coordinates.
+    reach: f32,
 }
 
+#[derive(Clone)]
 struct Level {
     size: usize,
     /// Premultiplied RGBA, 0..1.
@@ -32,12 +39,37 @@ impl Sprite {
             [pixel.red(), pixel.green(), pixel.blue(), pixel.alpha()].map(|value| f32::from(value) / 255.0)
         };
         let finest = Level { size: drawing.width() as usize, texels: drawing.pixels().iter().map(scaled).collect() };
-        let mut levels = vec![finest];
-        while let Some(coarser) = levels.last().and_then(Level::halved) {
-            levels.push(coarser);
-        }
+        let levels = finest.with_coarser();
         let outline = levels.iter().find(|level| level.size <= 128).map(Level::outline).unwrap_or_default();
-        Self { levels, outline }
+        Self { levels, outline, reach: 1.0 }
+    }
+
+    /// Prepares a photograph of a sign with a margin around it. What lies outside of the sign's shape, a convex outline
+    /// within -1..1, fades away.
+    pub fn of_photograph(photograph: &RgbImage, shape: &[Point]) -> Self {
+        let side = photograph.width().max(photograph.height()).next_power_of_two().clamp(16, FINEST_PX);
+        let square = resize(photograph, side);
+        let reach = photograph_reach(photograph.width().max(photograph.height()));
+        let supports = supports(shape);
+        let unit = |index: u32| reach * (2.0 * (index as f32 + 0.5) / side as f32 - 1.0);
+        let texel = |(x, y, pixel): (u32, u32, &image::Rgb<u8>)| {
+            let alpha = 1.0 - smooth_step(0.03, 0.16, outside((unit(x), unit(y)), &supports));
+            let [red, green, blue] = pixel.0.map(|value| f32::from(value) / 255.0 * alpha);
+            [red, green, blue, alpha]
+        };
+        let finest = Level { size: side as usize, texels: square.enumerate_pixels().map(texel).collect() };
+        Self { levels: finest.with_coarser(), outline: shape.to_vec(), reach }
+    }
+
+    /// The outline of a class's sign, stretched so that it fills -1..1 in both directions as signs fill their boxes.
+    pub fn shape_of_class(class: usize) -> Vec<Point> {
+        let outline = &Self::of_class(class).outline;
+        let stretched = |of: fn(&Point) -> f32, at: f32| {
+            let low = outline.iter().map(of).fold(f32::MAX, f32::min);
+            let high = outline.iter().map(of).fold(f32::MIN, f32::max);
+            2.0 * (at - low) / (high - low).max(f32::EPSILON) - 1.0
+        };
+        outline.iter().map(|&(x, y)| (stretched(|point| point.0, x), stretched(|point| point.1, y))).collect()
     }
 
     /// The prepared sign of a GTSRB class; classes above 42 give the empty drawing.
@@ -49,7 +81,8 @@ impl Sprite {
 
     /// Premultiplied RGBA at a point in unit coordinates, for a view with `radius_px` pixels per unit.
     pub fn sample(&self, point: Point, radius_px: f32) -> [f32; 4] {
-        let wanted = 2.0 * radius_px;
+        let wanted = 2.0 * radius_px * self.reach;
+        let point = (point.0 / self.reach, point.1 / self.reach);
         let fits = |level: &&Level| level.size as f32 >= wanted;
         match self.levels.iter().rev().find(fits).or(self.levels.first()) {
             Some(level) => level.sample(point),
@@ -67,7 +100,39 @@ impl Sprite {
     }
 }
 
+/// Units of the sign from the middle of a photograph `side_px` wide to its edge. As in GTSRB, a tenth of the sign's size lies
+/// around it, and at least five pixels.
+pub fn photograph_reach(side_px: u32) -> f32 {
+    let side = side_px as f32;
+    let border = (side / 12.0).max(5.0).min(side / 4.0);
+    side / (side - 2.0 * border)
+}
+
+/// How far a convex shape reaches in each of 48 directions: cosine, sine and distance.
+fn supports(shape: &[Point]) -> Vec<[f32; 3]> {
+    let support = |direction: u8| {
+        let (sin, cos) = (f32::from(direction) * 7.5_f32.to_radians()).sin_cos();
+        let reach = shape.iter().map(|&(x, y)| x * cos + y * sin).fold(f32::MIN, f32::max);
+        [cos, sin, reach]
+    };
+    (0..48).map(support).collect()
+}
+
+/// Distance from a convex shape; negative inside.
+fn outside((x, y): Point, supports: &[[f32; 3]]) -> f32 {
+    supports.iter().map(|[cos, sin, reach]| x * cos + y * sin - reach).fold(f32::MIN, f32::max)
+}
+
 impl Level {
+    /// This level and all coarser ones.
+    fn with_coarser(self) -> Vec<Self> {
+        let mut levels = vec![self];
+        while let Some(coarser) = levels.last().and_then(Self::halved) {
+            levels.push(coarser);
+        }
+        levels
+    }
+
     /// Bilinear sample; transparent outside.
     fn sample(&self, (x, y): Point) -> [f32; 4] {
         let half = self.size as f32 / 2.0;
@@ -185,6 +250,29 @@ mod tests {
         let bounds = Sprite::of_class(17).bounds(&View::new((50.0, 40.0), 20.0, Pose::default()));
         for (found, expected) in bounds.into_iter().zip([30.0, 20.0, 70.0, 60.0]) {
             assert!((found - expected).abs() < 0.5, "{bounds:?}");
+        }
+    }
+
+    #[test]
+    fn a_photograph_is_bounded_by_the_sign_in_it_and_fades_beside_it() {
+        let photograph = RgbImage::from_pixel(60, 60, image::Rgb([200; 3]));
+        let disc = Sprite::of_photograph(&photograph, &Sprite::shape_of_class(17));
+        let bounds = disc.bounds(&View::new((50.0, 40.0), 20.0, Pose::default()));
+        for (found, expected) in bounds.into_iter().zip([30.0, 20.0, 70.0, 60.0]) {
+            assert!((found - expected).abs() < 0.5, "{bounds:?}");
+        }
+        let opacity = |sprite: &Sprite, point: Point| sprite.sample(point, 30.0)[3];
+        assert!((opacity(&disc, (0.9, 0.0)) - 1.0).abs() < 1e-3);
+        assert!(opacity(&disc, (1.18, 0.0)) < 0.05 && opacity(&disc, (0.95, 0.95)) < 1e-3);
+        let triangle = Sprite::of_photograph(&photograph, &Sprite::shape_of_class(18));
+        assert!((opacity(&triangle, (0.0, 0.5)) - 1.0).abs() < 1e-3);
+        assert!(opacity(&triangle, (-0.9, -0.9)) < 1e-3);
+    }
+
+    #[test]
+    fn a_tenth_of_a_sign_lies_around_it_and_at_least_five_pixels() {
+        for (side, reach) in [(60, 1.2), (30, 1.5), (120, 1.2)] {
+            assert!((photograph_reach(side) - reach).abs() < 1e-6, "{side}");
         }
     }
 

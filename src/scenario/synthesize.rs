@@ -1,22 +1,24 @@
 //! Records a drive as a rosbag2.
 
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::drive::{Anomaly, Drive, DriveSettings, Lasting, SeenSign};
+use super::drive::{Album, AlbumError, Anomaly, Drive, DriveSettings, Lasting, SeenSign};
+use super::script::{DURATION_SECS, RATE_HZ, SIDE_PX, Script, ScriptError};
 use crate::dataset::bag::{BagError, BagWriter};
 use crate::dataset::cdr::{
     Clock, CompressedImage, GroundTruth, GroundTruthArray, Header, Region, RegionArray, RegionOfInterest, Time,
 };
 use crate::frame::encode_jpeg;
 
-/// Topic of the camera frames, `sensor_msgs/msg/CompressedImage`.
+/// Topic of the camera frames, `sensor_msgs/msg/CompressedImage`. Several cameras of a scenario have
+/// `/NAME/image_raw/compressed`.
 pub const IMAGE_TOPIC: &str = "/camera/image_raw/compressed";
-/// Topic of the detected signs, `activation_monitor/msg/RegionArray`.
+/// Topic of the detected signs, `activation_monitor/msg/RegionArray`; of several cameras `/NAME/regions`.
 pub const REGIONS_TOPIC: &str = "/camera/regions";
-/// Topic of the truth about them, `activation_monitor/msg/GroundTruthArray`.
+/// Topic of the truth about them, `activation_monitor/msg/GroundTruthArray`; of several cameras `/NAME/ground_truth`.
 pub const GROUND_TRUTH_TOPIC: &str = "/ground_truth";
 /// Topic of the simulated time, `rosgraph_msgs/msg/Clock`.
 pub const CLOCK_TOPIC: &str = "/clock";
@@ -27,20 +29,35 @@ const JPEG_QUALITY: u8 = 88;
 /// Frames that are drawn at once before they are written in order.
 const BATCH: usize = 16;
 
-const DURATION_SECS: RangeInclusive<f32> = 1.0..=3600.0;
-const RATE_HZ: RangeInclusive<f32> = 1.0..=60.0;
-const SIDE_PX: RangeInclusive<u32> = 160..=4096;
+const EXAMPLES: &str = "\
+Examples:
+  activation-monitor synthesize --output drive --seed 7 --duration-secs 60
+  activation-monitor synthesize --scenario tests/scenarios/rain_at_night.yaml
+  activation-monitor synthesize --scenario tests/scenarios/clear_day.yaml \\
+      --signs gtsrb/train --output clear_day_with_photographs
+
+docs/scenarios.md explains scenarios.";
 
 /// Draws a drive past traffic signs and records it as a rosbag2 (MCAP) with its ground truth.
 ///
 /// Most signs are normal; between them come signs that no training image had: unknown signs, stickers, fog, mud on the lens,
-/// posters, signs upside down, snow. The same options give the same bytes.
+/// posters, signs upside down, snow. A scenario says instead what is to be seen: road, weather, light, signs, attacks and
+/// camera faults over time. The same options give the same bytes.
 #[derive(Debug, Clone, PartialEq, clap::Args)]
-#[command(after_help = "Example:\n  activation-monitor synthesize --output drive --seed 7 --duration-secs 60")]
+#[command(after_help = EXAMPLES)]
 pub struct SynthesizeArgs {
-    /// Folder of the bag; must not exist yet
-    #[arg(long, value_name = "BAG")]
-    pub output: PathBuf,
+    /// Folder of the bag; must not exist yet. With a scenario its name when left out
+    #[arg(long, value_name = "BAG", required_unless_present = "scenario")]
+    pub output: Option<PathBuf>,
+    /// Draw the scenario of a YAML file
+    #[arg(
+        long, value_name = "FILE",
+        conflicts_with_all = ["seed", "duration_secs", "rate_hz", "width", "height", "lasting", "lasting_from_secs"]
+    )]
+    pub scenario: Option<PathBuf>,
+    /// Show photographs instead of drawings of normal signs: DIR/CLASS/TRACK_FRAME.png, as in GTSRB
+    #[arg(long, value_name = "DIR")]
+    pub signs: Option<PathBuf>,
     /// Everything random follows from it
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -69,7 +86,9 @@ impl SynthesizeArgs {
     #[must_use]
     pub fn new(output: impl Into<PathBuf>) -> Self {
         Self {
-            output: output.into(),
+            output: Some(output.into()),
+            scenario: None,
+            signs: None,
             seed: 1,
             duration_secs: 40.0,
             rate_hz: 10.0,
@@ -80,10 +99,33 @@ impl SynthesizeArgs {
         }
     }
 
-    /// Number of frames.
+    /// Plans the drive that the options ask for.
+    ///
+    /// # Errors
+    /// [`SynthesizeError`] when an option is out of range, or the scenario or the photographs cannot be used.
+    pub fn drive(&self) -> Result<Drive, SynthesizeError> {
+        let drive = Drive::of(self.script()?);
+        match &self.signs {
+            Some(folder) => Ok(drive.with_photographs(&Album::open(folder)?)?),
+            None => Ok(drive),
+        }
+    }
+
+    /// Folder of the bag of a drive.
     #[must_use]
-    pub fn frames(&self) -> usize {
-        (self.duration_secs * self.rate_hz).round() as usize
+    pub fn output_of(&self, drive: &Drive) -> PathBuf {
+        self.output.clone().unwrap_or_else(|| PathBuf::from(&drive.script().name))
+    }
+
+    fn script(&self) -> Result<Script, SynthesizeError> {
+        if let Some(path) = &self.scenario {
+            return Ok(Script::load(path)?);
+        }
+        self.check()?;
+        let Self { seed, duration_secs: seconds, width, height, lasting, lasting_from_secs: from_secs, .. } = *self;
+        let lasting = lasting.map(|anomaly| Lasting { anomaly, from_secs });
+        let script = Script::standard(&DriveSettings { seed, seconds, width, height, lasting });
+        Ok(Script { rate_hz: self.rate_hz, ..script })
     }
 
     fn check(&self) -> Result<(), SynthesizeError> {
@@ -92,10 +134,6 @@ impl SynthesizeArgs {
         within("--lasting-from-secs", &self.lasting_from_secs, &(0.0..=*DURATION_SECS.end()))?;
         within("--width", &self.width, &SIDE_PX)?;
         within("--height", &self.height, &SIDE_PX)
-    }
-
-    fn nanos(&self, frame: usize) -> u64 {
-        START_NANOS + (frame as f64 * 1e9 / f64::from(self.rate_hz)).round() as u64
     }
 }
 
@@ -114,6 +152,12 @@ pub enum SynthesizeError {
         /// Largest accepted value.
         high: String,
     },
+    /// The scenario cannot be used.
+    #[error(transparent)]
+    Scenario(#[from] ScriptError),
+    /// The photographs of signs cannot be used.
+    #[error(transparent)]
+    Photographs(#[from] AlbumError),
     /// The bag cannot be written.
     #[error(transparent)]
     Bag(#[from] BagError),
@@ -133,7 +177,7 @@ pub enum SynthesizeError {
 /// What was recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SynthesizeSummary {
-    /// Camera frames.
+    /// Frames of all cameras.
     pub frames: usize,
     /// Regions over all frames.
     pub regions: usize,
@@ -145,24 +189,40 @@ pub struct SynthesizeSummary {
 /// no bag is left.
 ///
 /// # Errors
-/// [`SynthesizeError`] when an option is out of range, the bag cannot be written, or `progress` wants to stop.
+/// [`SynthesizeError`] when an option is out of range, scenario or photographs cannot be used, the bag cannot be written, or
+/// `progress` wants to stop.
 pub fn synthesize(
     options: &SynthesizeArgs,
+    progress: impl FnMut(usize) -> bool,
+) -> Result<SynthesizeSummary, SynthesizeError> {
+    let drive = options.drive()?;
+    record(&drive, &options.output_of(&drive), progress)
+}
+
+/// Records a drive into a folder, which must not exist yet; otherwise as [`synthesize`].
+///
+/// # Errors
+/// [`SynthesizeError`] when the bag cannot be written or `progress` wants to stop.
+pub fn record(
+    drive: &Drive,
+    output: &Path,
     mut progress: impl FnMut(usize) -> bool,
 ) -> Result<SynthesizeSummary, SynthesizeError> {
-    options.check()?;
-    let SynthesizeArgs { seed, duration_secs: seconds, width, height, lasting, lasting_from_secs, .. } = *options;
-    let lasting = lasting.map(|anomaly| Lasting { anomaly, from_secs: lasting_from_secs });
-    let drive = Drive::new(DriveSettings { seed, seconds, width, height, lasting });
-    let mut writer = BagWriter::create(&options.output)?;
+    let cameras = Channels::of(drive.script());
+    let mut writer = BagWriter::create(output)?;
     let mut summary = SynthesizeSummary::default();
-    let indices: Vec<usize> = (0..options.frames()).collect();
+    let frames = drive.script().frames();
+    let indices: Vec<(usize, usize)> =
+        (0..frames).flat_map(|index| (0..cameras.len()).map(move |camera| (index, camera))).collect();
     for batch in indices.chunks(BATCH) {
         let frames: Result<Vec<Frame>, _> =
-            batch.par_iter().map(|&index| Frame::draw(&drive, options, index)).collect();
-        for frame in frames? {
-            frame.write(&mut writer)?;
-            summary.add(&frame);
+            batch.par_iter().map(|&(index, camera)| Frame::draw(drive, index, camera)).collect();
+        for (frame, &(_, camera)) in frames?.iter().zip(batch) {
+            if camera == 0 {
+                writer.write(CLOCK_TOPIC, frame.nanos, &Clock { clock: Time::from_nanos(frame.nanos) })?;
+            }
+            frame.write(&cameras[camera], &mut writer)?;
+            summary.add(frame);
             if !progress(summary.frames) {
                 writer.discard()?;
                 return Err(SynthesizeError::Interrupted);
@@ -173,6 +233,35 @@ pub fn synthesize(
     Ok(summary)
 }
 
+/// Topics and frame of one camera.
+struct Channels {
+    frame_id: String,
+    image: String,
+    regions: String,
+    truth: String,
+}
+
+impl Channels {
+    /// Those of all cameras; a single one has the usual topics, whatever its name.
+    fn of(script: &Script) -> Vec<Self> {
+        if script.cameras.len() < 2 {
+            return vec![Self {
+                frame_id: "camera".into(),
+                image: IMAGE_TOPIC.into(),
+                regions: REGIONS_TOPIC.into(),
+                truth: GROUND_TRUTH_TOPIC.into(),
+            }];
+        }
+        let named = script.cameras.iter().map(|camera| Self {
+            frame_id: camera.name.clone(),
+            image: format!("/{}/image_raw/compressed", camera.name),
+            regions: format!("/{}/regions", camera.name),
+            truth: format!("/{}/ground_truth", camera.name),
+        });
+        named.collect()
+    }
+}
+
 /// One frame, ready to be written.
 struct Frame {
     nanos: u64,
@@ -181,23 +270,24 @@ struct Frame {
 }
 
 impl Frame {
-    fn draw(drive: &Drive, options: &SynthesizeArgs, index: usize) -> Result<Self, SynthesizeError> {
-        let (image, signs) = drive.frame(index as f32 / options.rate_hz);
+    fn draw(drive: &Drive, index: usize, camera: usize) -> Result<Self, SynthesizeError> {
+        let rate = drive.script().rate_hz;
+        let (image, signs) = drive.frame_of(camera, index as f32 / rate);
         let jpeg =
             encode_jpeg(&image, JPEG_QUALITY).map_err(|source| SynthesizeError::Encode { frame: index, source })?;
-        Ok(Self { nanos: options.nanos(index), jpeg, signs })
+        let nanos = START_NANOS + (index as f64 * 1e9 / f64::from(rate)).round() as u64;
+        Ok(Self { nanos, jpeg, signs })
     }
 
-    fn write(&self, writer: &mut BagWriter) -> Result<(), BagError> {
+    fn write(&self, channels: &Channels, writer: &mut BagWriter) -> Result<(), BagError> {
         let stamp = Time::from_nanos(self.nanos);
-        let header = || Header { stamp, frame_id: "camera".into() };
+        let header = || Header { stamp, frame_id: channels.frame_id.clone() };
         let objects: Vec<GroundTruth> = self.signs.iter().map(truth).collect();
         let regions = objects.iter().map(|object| object.region.clone()).collect();
         let image = CompressedImage { header: header(), format: "jpeg".into(), data: self.jpeg.clone() };
-        writer.write(CLOCK_TOPIC, self.nanos, &Clock { clock: stamp })?;
-        writer.write(REGIONS_TOPIC, self.nanos, &RegionArray { header: header(), regions })?;
-        writer.write(IMAGE_TOPIC, self.nanos, &image)?;
-        writer.write(GROUND_TRUTH_TOPIC, self.nanos, &GroundTruthArray { header: header(), objects })
+        writer.write(&channels.regions, self.nanos, &RegionArray { header: header(), regions })?;
+        writer.write(&channels.image, self.nanos, &image)?;
+        writer.write(&channels.truth, self.nanos, &GroundTruthArray { header: header(), objects })
     }
 }
 
@@ -205,7 +295,7 @@ impl SynthesizeSummary {
     fn add(&mut self, frame: &Frame) {
         self.frames += 1;
         self.regions += frame.signs.len();
-        self.anomalous += frame.signs.iter().filter(|sign| sign.anomaly.is_some()).count();
+        self.anomalous += frame.signs.iter().filter(|sign| sign.strange().is_some()).count();
     }
 }
 
@@ -216,8 +306,8 @@ fn truth(sign: &SeenSign) -> GroundTruth {
         region: Region { id: sign.id.clone(), roi },
         class_id: sign.class.map_or(-1, |class| class as i32),
         class_name: sign.name.clone(),
-        in_distribution: sign.anomaly.is_none(),
-        anomaly: sign.anomaly.map_or("", |anomaly| anomaly.name()).into(),
+        in_distribution: sign.strange().is_none(),
+        anomaly: sign.strange().unwrap_or_default().into(),
     }
 }
 
@@ -294,6 +384,27 @@ mod tests {
         }
         assert_eq!((images, summary.frames), (20, 20));
         assert!(summary.regions > 10 && summary.anomalous < summary.regions, "{summary:?}");
+    }
+
+    #[test]
+    fn two_cameras_have_topics_of_their_own() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("two.yaml");
+        let text = "version: 1\nname: two\nduration_secs: 2\nrate_hz: 2\nwidth: 320\nheight: 180\n\
+                    cameras: [{name: left, offset_m: -0.5}, {name: right, offset_m: 0.5, yaw_deg: 10}]\n\
+                    signs: {list: [{class: stop, at_secs: 1.9}]}\n";
+        fs::write(&file, text).unwrap();
+        let folder = directory.path().join("bag");
+        let options = SynthesizeArgs { scenario: Some(file), ..SynthesizeArgs::new(&folder) };
+        let summary = synthesize(&options, |_| true).unwrap();
+        assert_eq!(summary.frames, 8);
+        let mut counts = BTreeMap::new();
+        for message in BagReader::open(&folder).unwrap().map(Result::unwrap) {
+            *counts.entry(message.topic.to_string()).or_insert(0) += 1;
+        }
+        let topics = ["/clock", "/left/ground_truth", "/left/image_raw/compressed", "/left/regions"];
+        assert!(topics.iter().all(|topic| counts[*topic] == 4), "{counts:?}");
+        assert_eq!(counts.len(), 7);
     }
 
     #[test]

@@ -29,6 +29,16 @@ pub fn white(index: usize) -> f32 {
     TILE.get_or_init(white_tile)[index % WHITE_LENGTH]
 }
 
+/// Noise of single cells of size 1, -1..1, without anything coarser; neighbouring cells blend.
+pub fn grain(x: f32, y: f32) -> f32 {
+    let (left, top) = (x.floor(), y.floor());
+    let at = |dx: i64, dy: i64| {
+        let index = (left as i64 + dx) * 7919 + (top as i64 + dy) * 104_729;
+        (0.6 * white(index.rem_euclid(WHITE_LENGTH as i64) as usize)).clamp(-1.0, 1.0)
+    };
+    bilinear([at(0, 0), at(1, 0), at(0, 1), at(1, 1)], x - left, y - top)
+}
+
 fn bilinear(corners: [f32; 4], right: f32, lower: f32) -> f32 {
     let upper_mix = corners[0] + right * (corners[1] - corners[0]);
     let lower_mix = corners[2] + right * (corners[3] - corners[2]);
@@ -80,6 +90,14 @@ mod tests {
         let variance = (0..WHITE_LENGTH).map(|index| white(index).powi(2)).sum::<f32>() / count;
         assert!(mean.abs() < 0.02, "{mean}");
         assert!((variance - 1.0).abs() < 0.03, "{variance}");
+    }
+
+    #[test]
+    fn grain_blends_between_cells_that_differ() {
+        let values: Vec<f32> = (0_u8..100).map(|cell| grain(f32::from(cell), 3.0)).collect();
+        assert!(values.iter().all(|value| (-1.0..=1.0).contains(value)));
+        assert!(values.windows(2).filter(|pair| (pair[0] - pair[1]).abs() > 0.2).count() > 50);
+        assert!((grain(4.5, 3.0) - (values[4] + values[5]) / 2.0).abs() < 1e-5);
     }
 
     #[test]

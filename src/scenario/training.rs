@@ -46,7 +46,7 @@ fn take_picture(class: usize, radius_px: f32, rng: &mut impl Rng) -> Picture {
 }
 
 /// Resizes with the filter that the classifier's input is resized with; the aspect ratio is not kept.
-fn resize(image: &RgbImage, size_px: u32) -> RgbImage {
+pub(super) fn resize(image: &RgbImage, size_px: u32) -> RgbImage {
     let mut resized = RgbImage::new(size_px, size_px);
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
     let done = image.pixel_type().is_some() && Resizer::new().resize(image, &mut resized, &options).is_ok();

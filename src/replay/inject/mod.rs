@@ -1,7 +1,5 @@
 //! Known faults put into the images of a bag, to see which of them the monitor finds and how soon.
 
-mod pixels;
-
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -13,6 +11,7 @@ use super::alarms::{Found, Occurrence};
 use super::tally::Tally;
 use crate::frame::{DecodeOptions, Region};
 use crate::intake::request::{Bytes, Picture, Request};
+use crate::scenario::pixels;
 
 /// A kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -8,7 +8,8 @@ use crate::scenario::canvas::{Canvas, Point, colour::*};
 use crate::scenario::glyph::{Lettering, write};
 
 /// A sign that no class of GTSRB covers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ForeignSign {
     /// Level crossing: a lying red and white cross.
     StAndrewsCross,

@@ -1,4 +1,4 @@
-//! Faults that change pixels.
+//! Faults of a camera that change the pixels of its images, for scenarios and for faults that a replay puts into bags.
 
 use image::{Rgb, RgbImage};
 use rand::{Rng, SeedableRng};
@@ -22,19 +22,19 @@ const SEED: u64 = 14;
 const SPLASHES: usize = 60;
 
 /// Mixes every pixel with the colour of fog.
-pub(super) fn fog(mut image: RgbImage, strength: f32) -> RgbImage {
+pub(crate) fn fog(mut image: RgbImage, strength: f32) -> RgbImage {
     image.pixels_mut().for_each(|pixel| mix(pixel, FOG, strength));
     image
 }
 
 /// Out of focus.
-pub(super) fn blur(image: &RgbImage, strength: f32) -> RgbImage {
+pub(crate) fn blur(image: &RgbImage, strength: f32) -> RgbImage {
     let shorter = image.width().min(image.height()) as f32;
     image::imageops::blur(image, (strength * MOST_BLUR * shorter).max(0.3))
 }
 
 /// Splashes of mud, which cover about a share `strength` of the image.
-pub(super) fn mud(mut image: RgbImage, strength: f32) -> RgbImage {
+pub(crate) fn mud(mut image: RgbImage, strength: f32) -> RgbImage {
     let (width, height) = (image.width() as f32, image.height() as f32);
     let mut random = ChaCha8Rng::seed_from_u64(SEED);
     // So many circles at random places leave e^(−their share) free.
@@ -64,7 +64,7 @@ fn splash(image: &mut RgbImage, (x, y): (f32, f32), radius: f32) {
 }
 
 /// Pixels that are black, white or of one colour.
-pub(super) fn dead_pixels(mut image: RgbImage, strength: f32) -> RgbImage {
+pub(crate) fn dead_pixels(mut image: RgbImage, strength: f32) -> RgbImage {
     let (width, height) = image.dimensions();
     let mut random = ChaCha8Rng::seed_from_u64(SEED);
     let count = (f64::from(strength * MOST_DEAD) * f64::from(width) * f64::from(height)).ceil() as u64;
@@ -77,7 +77,7 @@ pub(super) fn dead_pixels(mut image: RgbImage, strength: f32) -> RgbImage {
 }
 
 /// Too much light: what is bright becomes white.
-pub(super) fn exposure(mut image: RgbImage, strength: f32) -> RgbImage {
+pub(crate) fn exposure(mut image: RgbImage, strength: f32) -> RgbImage {
     let factor = 1.0 + strength * (MOST_LIGHT - 1.0);
     for pixel in image.pixels_mut() {
         pixel.0 = pixel.0.map(|value| (f32::from(value) * factor).min(255.0).round() as u8);
@@ -86,7 +86,7 @@ pub(super) fn exposure(mut image: RgbImage, strength: f32) -> RgbImage {
 }
 
 /// A rectangle in the middle of every region, which covers a share `strength` of it.
-pub(super) fn stickers(mut image: RgbImage, regions: &[Region], strength: f32) -> RgbImage {
+pub(crate) fn stickers(mut image: RgbImage, regions: &[Region], strength: f32) -> RgbImage {
     let (width, height) = image.dimensions();
     for region in regions {
         let Ok(Region { x, y, width: columns, height: rows }) = region.clipped(width, height) else { continue };
@@ -105,7 +105,7 @@ pub(super) fn stickers(mut image: RgbImage, regions: &[Region], strength: f32) -
 }
 
 /// Exchanges red and blue; with less than full strength the image is mixed with itself.
-pub(super) fn exchange_channels(mut image: RgbImage, strength: f32) -> RgbImage {
+pub(crate) fn exchange_channels(mut image: RgbImage, strength: f32) -> RgbImage {
     for pixel in image.pixels_mut() {
         let Rgb([red, green, blue]) = *pixel;
         mix(pixel, [blue, green, red].map(f32::from), strength);
