@@ -12,7 +12,7 @@ env := source tools/env.sh
 # ROS tests talk to nobody else on this machine or network.
 ros_env := export ROS_DOMAIN_ID=$$((RANDOM % 100 + 1)) ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST
 
-.PHONY: help setup build demo performance test lint test-core test-rust test-python test-vision-msgs clean distclean
+.PHONY: help setup build demo scenarios performance test lint test-core test-rust test-python test-vision-msgs clean distclean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 18
@@ -25,6 +25,12 @@ build: setup ## build library, executables and examples
 
 demo: build ## the drawn drive through the real node, with a summary in target/demo/
 	$(env); $(ros_env); cargo run $(CARGO_FLAGS) --quiet --example demo
+
+scenarios: build ## the scenarios of tests/scenarios/ with the shipped monitor, and a report in target/scenarios/: five minutes
+	mkdir -p target/scenarios
+	$(env); cargo run $(CARGO_FLAGS) --quiet --bin activation-monitor -- replay \
+	    --model models/traffic_signs --monitor models/traffic_signs/traffic_signs.monitor \
+	    --report target/scenarios --junit target/scenarios/junit.xml tests/scenarios/*.yaml
 
 performance: ## measure the figures of docs/performance.md, into it and target/performance.json: half an hour, 5 GB for the peer
 	@tools/load_test --suite --soak --peer --json target/performance.json --markdown docs/performance.md

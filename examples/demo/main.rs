@@ -19,7 +19,7 @@ mod scoring;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use activation_monitor::scenario::{IMAGE_TOPIC, REGIONS_TOPIC, SynthesizeArgs, synthesize};
+use activation_monitor::scenario::{IMAGE_TOPIC, REGIONS_TOPIC, SynthesizeArgs, record};
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
 use indicatif::ProgressBar;
@@ -128,8 +128,9 @@ fn draw(arguments: &Arguments) -> Result<PathBuf> {
     }
     let options = SynthesizeArgs { seed: *seed, duration_secs: *duration_secs, ..SynthesizeArgs::new(&bag) };
     println!("drawing a drive of {duration_secs} s (seed {seed}) ...");
-    let bar = ProgressBar::new(options.frames() as u64);
-    let drawn = synthesize(&options, |frames| {
+    let drive = options.drive()?;
+    let bar = ProgressBar::new(drive.frames() as u64);
+    let drawn = record(&drive, &bag, |frames| {
         bar.set_position(frames as u64);
         !interrupted()
     });

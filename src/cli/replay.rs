@@ -1,21 +1,25 @@
 //! `replay`: what the monitor would have said of recorded drives.
 
 mod against;
+mod input;
 mod session;
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use self::input::Input;
 use self::session::Session;
-use super::{bags, interrupt, output};
+use super::{interrupt, output};
 use crate::inference::messages::Identity;
 use crate::model::DeviceChoice;
 use crate::monitor::Monitor;
 use crate::parameters::overrides::{self, Overrides};
 use crate::parameters::settings::Settings;
 use crate::pipeline::Pipeline;
-use crate::replay::{Choice, Condition, Failure, Fault, NODE, Tally, TruthTable, figures_to_json};
+use crate::replay::{
+    BagReport, Checkpoint, Choice, Condition, Fault, Finished, Gate, NODE, Tally, Task, TruthTable, figures_to_json,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,10 +28,12 @@ Examples:
       drives --ground-truth truth.csv --json rows.jsonl --report report \\
       --fail-on 'false_alarms_per_hour>10' \\
       --fail-on 'detection_delay_secs_p95>1'
+  activation-monitor replay --model models/signs --monitor signs.monitor \\
+      tests/scenarios/*.yaml --report report
 
 Judges every image of a bag as the node would, by the same code, with the same
 parameters (-p, --params-file) and in the time of the bag. Exit codes: 0 done,
-1 failed, 2 wrong usage, 3 a --fail-on condition holds.";
+1 failed, 2 wrong usage, 3 a --fail-on condition holds, or one of a scenario.";
 
 /// Replay recorded drives and say what the monitor would have said
 #[derive(Debug, Args)]
@@ -42,7 +48,8 @@ pub(super) struct Replay {
     /// Where the model runs: auto, cpu or cuda:N
     #[arg(long, default_value_t)]
     device: DeviceChoice,
-    /// rosbag2 recordings: folders, .mcap or .db3 files, or folders of them
+    /// rosbag2 recordings: folders, .mcap or .db3 files, or folders of them; or scenarios (.yaml), which are drawn and must
+    /// meet what they expect
     #[arg(required = true, value_name = "BAG")]
     bags: Vec<PathBuf>,
     /// Topics of images; all that there are when left out
@@ -94,6 +101,10 @@ pub(super) struct Replay {
     /// Exit with code 3 when this holds, for example false_alarms_per_hour>10
     #[arg(long, value_name = "EXPR")]
     fail_on: Vec<Condition>,
+    /// Keep what is done in this file, and go on from there when the same command is given again after an interruption;
+    /// recording by recording
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["compare", "through_node", "rerun"])]
+    resume: Option<PathBuf>,
     /// Threads that judge; the answers do not depend on it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     jobs: Option<u16>,
@@ -114,12 +125,12 @@ fn seconds(text: &str) -> Result<f64, String> {
 /// Conditions that hold, for exit code 3.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.iter().map(|failure| format!("failed: {failure}")).collect::<Vec<_>>().join("\n"))]
-pub(super) struct GateFailed(Vec<Failure>);
+pub(super) struct GateFailed(Vec<String>);
 
 impl Replay {
     pub(super) fn run(&self) -> anyhow::Result<()> {
-        let bags = bags::named_by(&self.bags)?;
-        self.check_places(bags.len())?;
+        let inputs = Input::of(&self.bags)?;
+        self.check_places(inputs.len())?;
         let (choice, table) = self.choice()?;
         let settings = self.settings()?;
         let pipeline = Pipeline::load(&self.model, Some(&self.monitor), &self.device)?;
@@ -128,6 +139,7 @@ impl Replay {
         }
         let other = self.other()?;
         let identity = Identity::of(&pipeline);
+        let (mut checkpoint, finished) = self.checkpoint(&identity)?;
         let session = Session {
             command: self,
             pipeline: &pipeline,
@@ -137,27 +149,39 @@ impl Replay {
             choice,
             table,
         };
-        let (reports, against) = session.play_all(&bags)?;
+        let (reports, against) = session.play_all(&inputs, finished, &mut checkpoint)?;
         let mut total = Tally::default();
         reports.iter().for_each(|bag| total.add(&bag.tally));
         against.say();
-        let failures: Vec<Failure> = self.fail_on.iter().filter_map(|condition| condition.failure(&total)).collect();
-        session.report(&total, &reports, &failures, &against)?;
+        let gate = Gate::new(&self.fail_on, &total);
+        session.report(&total, &reports, &gate, &against)?;
         output::print_json(&figures_to_json(&total))?;
-        anyhow::ensure!(!interrupt::is_set(), "interrupted: what was done up to there is written");
+        let how = if self.resume.is_some() { "; the same command goes on from there" } else { "" };
+        anyhow::ensure!(!interrupt::is_set(), "interrupted: what was done up to there is written{how}");
+        checkpoint.map(Checkpoint::remove).transpose()?;
         against.check()?;
+        let of_bag = |bag: &BagReport| {
+            let name = bag.name.clone();
+            bag.gate.failures().map(move |failure| format!("{name}: {failure}")).collect::<Vec<_>>()
+        };
+        let failures = gate.failures().map(ToString::to_string).chain(reports.iter().flat_map(of_bag));
+        let failures: Vec<String> = failures.collect();
         if failures.is_empty() { Ok(()) } else { Err(GateFailed(failures).into()) }
     }
 
     /// Fails before hours of work where a result cannot be put.
     fn check_places(&self, bags: usize) -> anyhow::Result<()> {
-        [&self.json, &self.csv, &self.junit, &self.rerun]
+        [&self.json, &self.csv, &self.junit, &self.rerun, &self.resume]
             .into_iter()
             .flatten()
             .try_for_each(|path| output::check_place(path))?;
         self.report.as_deref().map(output::check_folder).transpose()?;
         anyhow::ensure!(bags == 1 || self.rerun.is_none(), "--rerun is for one bag: replay these {bags} one by one");
         let Some(out) = &self.output else { return Ok(()) };
+        let may_be_there = self.resume.as_ref().is_some_and(|progress| progress.exists());
+        if may_be_there && out.exists() {
+            return Ok(());
+        }
         anyhow::ensure!(!out.exists(), "{} exists already: remove it or choose another output", out.display());
         let is_file = out.extension().is_some_and(|extension| extension == "mcap");
         anyhow::ensure!(
@@ -165,6 +189,14 @@ impl Replay {
             "--output must be a folder for {bags} bags: each has a recording of its own"
         );
         output::check_place(out)
+    }
+
+    /// What an interrupted replay of the same command has finished.
+    fn checkpoint(&self, identity: &Identity) -> anyhow::Result<(Option<Checkpoint>, Vec<Finished>)> {
+        let Some(path) = &self.resume else { return Ok((None, Vec::new())) };
+        let task = Task::new(std::env::args().skip(1).collect(), &identity.model_id, &identity.monitor_id);
+        let (checkpoint, finished) = Checkpoint::open(path, &task)?;
+        Ok((Some(checkpoint), finished))
     }
 
     /// Model and monitor to compare with.

@@ -7,8 +7,7 @@ use crate::scenario::{SynthesizeArgs, SynthesizeSummary, record};
 pub(super) fn run(options: &SynthesizeArgs) -> anyhow::Result<()> {
     let drive = options.drive()?;
     let output = options.output_of(&drive);
-    let frames = drive.script().frames() * drive.script().cameras.len().max(1);
-    let bar = progress::bar(frames as u64, "drawing {wide_bar} {pos}/{len} frames, {eta} left");
+    let bar = progress::bar(drive.frames() as u64, "drawing {wide_bar} {pos}/{len} frames, {eta} left");
     let recorded = record(&drive, &output, |frames| {
         bar.set_position(frames as u64);
         !interrupt::is_set()

@@ -11,6 +11,7 @@ use super::refusals;
 use super::request::{Header, NamedRegion, Picture, Refusal, Refused, Regions, Request, Task};
 use super::stamp::Stamp;
 use super::timeline::{Jump, Seen, TimeLines};
+use super::unchanged::Unchanged;
 use super::waiting::Waiting;
 use crate::counters::statistics::{DropReason, Statistics};
 use crate::inference::shared::Shared;
@@ -32,6 +33,7 @@ pub struct Camera {
     index: usize,
     pairing: Option<Pairing<Image>>,
     lines: TimeLines,
+    unchanged: Unchanged,
     notices: Notices,
 }
 
@@ -47,7 +49,8 @@ impl Camera {
     #[must_use]
     pub fn new(shared: Shared, index: usize, with_regions: bool) -> Self {
         let pairing = with_regions.then(Pairing::default);
-        Self { shared, index, pairing, lines: TimeLines::default(), notices: Notices::default() }
+        let (lines, unchanged, notices) = Default::default();
+        Self { shared, index, pairing, lines, unchanged, notices }
     }
 
     /// Takes an image.
@@ -55,6 +58,8 @@ impl Camera {
         let settings = self.settings();
         let seen = self.lines.see(header.stamp, arrival.at);
         self.note_arrival(&header, &seen, arrival);
+        let unchanged = self.unchanged.see(&picture, header.stamp);
+        self.count(|statistics| statistics.input_mut().same_image(unchanged));
         if let Some(jump) = seen.jump {
             self.jump(&jump, arrival.at);
         }

@@ -37,6 +37,10 @@ pub struct InputCounts {
     pub future_stamps: u64,
     /// Images with the stamp of the image before.
     pub repeated_stamps: u64,
+    /// Images whose bytes are those of the image before, with a newer stamp.
+    pub repeated_images: u64,
+    /// For how long the camera has shown the newest image, by the stamps.
+    pub unchanged: Duration,
     /// Gaps in the row of stamps.
     pub gaps: u64,
     /// Images that are probably missing in these gaps.
@@ -53,6 +57,12 @@ impl InputCounts {
     pub fn aged(&mut self, nanos: Option<i64>) {
         self.stamp_age_nanos = nanos;
         self.future_stamps += u64::from(nanos.is_some_and(|age| age < -FUTURE_NANOS));
+    }
+
+    /// Notes for how long the camera has shown the image that came; `None`: it is a new one.
+    pub fn same_image(&mut self, unchanged: Option<Duration>) {
+        self.repeated_images += u64::from(unchanged.is_some());
+        self.unchanged = unchanged.unwrap_or_default();
     }
 
     /// Counts the images that are missing before one.
@@ -103,6 +113,8 @@ impl InputCounts {
             ("stale", self.stale.to_string()),
             ("future_stamps", self.future_stamps.to_string()),
             ("repeated_stamps", self.repeated_stamps.to_string()),
+            ("repeated_images", self.repeated_images.to_string()),
+            ("unchanged_secs", text(self.unchanged.as_secs_f64())),
             ("gaps", self.gaps.to_string()),
             ("missing_images", self.missing_images.to_string()),
             ("time_lines", self.interleaved.map_or(1, |found| found.lines).to_string()),

@@ -15,4 +15,5 @@ pub mod rhythm;
 pub mod stamp;
 pub mod throttle;
 pub mod timeline;
+pub mod unchanged;
 pub mod waiting;

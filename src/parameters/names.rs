@@ -40,7 +40,7 @@ const MAX_CAMERAS: usize = 64;
 const MAX_REPEATED: usize = 100;
 
 /// Name of a camera; the only camera of a node without the parameter `cameras` has none.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct CameraName(Option<String>);
 
 impl CameraName {

@@ -347,7 +347,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "stale_after_secs",
         When::Live,
         double(3.0, 0.1, 3600.0),
-        "Time without an image after which the camera counts as silent in the diagnostics.",
+        "Time without an image, or with the same one, after which the camera counts as silent or frozen in the diagnostics.",
     ),
     row(
         "record",
@@ -398,6 +398,24 @@ pub const PARAMETERS: &[Parameter] = &[
         When::Configure,
         text("monitor.rrd"),
         "File of viewer:=save, in a folder that exists; an older one is kept, the new one is then called monitor-1.rrd and so on.",
+    ),
+    row(
+        "viewer_max_file_mib",
+        When::Configure,
+        integer(0, 0, 1_000_000),
+        "Size in MiB from which a file of viewer:=save ends and the next begins; 0: never.",
+    ),
+    row(
+        "viewer_max_file_secs",
+        When::Configure,
+        double(0.0, 0.0, 1e7),
+        "Time after which a file of viewer:=save ends and the next begins; 0: never.",
+    ),
+    row(
+        "viewer_max_files",
+        When::Configure,
+        integer(0, 0, 10_000),
+        "Files of one start that are kept when they take turns, the oldest are removed; 0: all.",
     ),
     row(
         "viewer_address",

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use image::RgbImage;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::run::Answered;
 use super::truth::{AlarmSet, CAMERA, CameraTruth, Truth};
@@ -27,7 +27,7 @@ const CROP_PX: u32 = 128;
 const MOST_CROPS: usize = 200;
 
 /// What alarmed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Subject {
     /// All views of an object.
@@ -39,7 +39,7 @@ pub enum Subject {
 }
 
 /// Whether an alarm was right.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// This was strange.
@@ -51,7 +51,7 @@ pub enum Cause {
 }
 
 /// One alarm from its beginning to its end.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Alarm {
     /// Topic of the images.
     pub topic: String,
@@ -81,7 +81,7 @@ pub struct Alarm {
 }
 
 /// Something strange, and whether it was found.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Occurrence {
     /// Topic of the images.
     pub topic: String,
@@ -100,7 +100,7 @@ pub struct Occurrence {
 }
 
 /// How soon something was found.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Found {
     /// By the stamps, in seconds.
     pub delay_secs: f64,

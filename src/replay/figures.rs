@@ -63,6 +63,12 @@ pub const FIGURES: &[Figure] = &[
         of: |tally| Some(tally.counted.lost_messages as f64),
     },
     Figure {
+        name: "repeated_images",
+        unit: Unit::Count,
+        description: "images that were those before them, byte for byte, with newer stamps: of a frozen camera",
+        of: |tally| Some(tally.counted.repeated_images as f64),
+    },
+    Figure {
         name: "watched_hours",
         unit: Unit::Hours,
         description: "hours with images, of every camera",
@@ -205,6 +211,12 @@ pub const FIGURES: &[Figure] = &[
         unit: Unit::Share,
         description: "share of nominal views of known class that were classified rightly, 0..1",
         of: |tally| share(tally.counted.right, tally.counted.classified),
+    },
+    Figure {
+        name: "silent_error_share",
+        unit: Unit::Share,
+        description: "share of views of known name, strange ones too, that were IN_DISTRIBUTION though their class was wrong, 0..1",
+        of: |tally| share(tally.counted.silent_errors, tally.counted.named),
     },
     Figure {
         name: "latency_ms_p50",

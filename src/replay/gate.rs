@@ -41,6 +41,12 @@ pub enum ConditionError {
     },
 }
 
+/// Conditions with those of them that hold.
+#[derive(Debug, Clone, Default)]
+pub struct Gate {
+    conditions: Vec<(Condition, Option<Failure>)>,
+}
+
 /// Why a replay fails.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Failure {
@@ -85,6 +91,30 @@ impl Condition {
             Comparison::AtLeast => value >= self.limit,
         };
         holds.then_some(Failure::Holds { condition, value })
+    }
+}
+
+impl Gate {
+    /// Looks which conditions hold.
+    #[must_use]
+    pub fn new(conditions: &[Condition], tally: &Tally) -> Self {
+        Self { conditions: conditions.iter().map(|condition| (*condition, condition.failure(tally))).collect() }
+    }
+
+    /// The conditions, with the failure where one holds.
+    pub fn conditions(&self) -> impl Iterator<Item = (&Condition, Option<&Failure>)> {
+        self.conditions.iter().map(|(condition, failure)| (condition, failure.as_ref()))
+    }
+
+    /// The conditions that hold.
+    pub fn failures(&self) -> impl Iterator<Item = &Failure> {
+        self.conditions.iter().filter_map(|(_, failure)| failure.as_ref())
+    }
+
+    /// Whether there are no conditions.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.conditions.is_empty()
     }
 }
 

@@ -4,6 +4,7 @@
 //! [`run`] judges them on all cores and answers in order. What the answers mean beside the [`truth`] is counted in [`alarms`] and [`figures`].
 
 mod alarms;
+mod checkpoint;
 mod compare;
 mod feed;
 mod figures;
@@ -22,9 +23,10 @@ mod view;
 use std::path::Path;
 
 pub use alarms::{Alarm, Cause, Found, Occurrence, Subject};
+pub use checkpoint::{Checkpoint, CheckpointError, Finished, Task};
 pub use compare::{Comparison, Difference, Strictness, compare};
 pub use figures::{FIGURES, Figure, OF_THE_MACHINE, Unit, false_alarm_interval, to_json as figures_to_json};
-pub use gate::{Condition, ConditionError, Failure};
+pub use gate::{Condition, ConditionError, Failure, Gate};
 pub use inject::{Fault, FaultError, FaultKind, FaultOutcome, Injected};
 pub use outputs::{NODE, Outputs, RowFile};
 pub use report::{BagReport, ReplayPage, json as report_json, junit};

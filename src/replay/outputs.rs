@@ -1,7 +1,7 @@
 //! What a replay leaves behind of every bag: messages, lines of JSON, CSV.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::ReplayError;
@@ -56,28 +56,43 @@ pub struct Outputs<'a> {
 }
 
 impl RowFile {
-    /// Begins a file of JSON lines.
+    /// A file of JSON lines. `kept` bytes of the file that an interrupted replay left stay; 0: it begins anew.
     ///
     /// # Errors
-    /// When it cannot be made.
-    pub fn json_lines(path: &Path) -> Result<Self, ReplayError> {
-        Self::create(path, |file| Format::JsonLines(BufWriter::new(file)))
+    /// When it cannot be made, or is shorter than that.
+    pub fn json_lines(path: &Path, kept: u64) -> Result<Self, ReplayError> {
+        Self::open(path, kept, |file| Format::JsonLines(BufWriter::new(file)))
     }
 
-    /// Begins a file of comma-separated values with a heading.
+    /// A file of comma-separated values with a heading; `kept` as in [`RowFile::json_lines`].
     ///
     /// # Errors
-    /// When it cannot be made.
-    pub fn csv(path: &Path) -> Result<Self, ReplayError> {
-        Self::create(path, |file| Format::Csv(Box::new(csv::Writer::from_writer(file))))
+    /// When it cannot be made, or is shorter than that.
+    pub fn csv(path: &Path, kept: u64) -> Result<Self, ReplayError> {
+        let writer = |file| csv::WriterBuilder::new().has_headers(kept == 0).from_writer(file);
+        Self::open(path, kept, |file| Format::Csv(Box::new(writer(file))))
     }
 
-    fn create(path: &Path, format: impl FnOnce(File) -> Format) -> Result<Self, ReplayError> {
+    fn open(path: &Path, kept: u64, format: impl FnOnce(File) -> Format) -> Result<Self, ReplayError> {
         let mut partial = path.as_os_str().to_owned();
         partial.push(".partial");
         let partial = PathBuf::from(partial);
-        let file = File::create(&partial).map_err(output_error(&partial))?;
+        let file = if kept == 0 { File::create(&partial) } else { keep(path, &partial, kept) };
+        let file = file.map_err(output_error(&partial))?;
         Ok(Self { path: path.to_path_buf(), partial, format: format(file) })
+    }
+
+    /// Writes what is in memory, and returns the length of the file so far.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn flush(&mut self) -> Result<u64, ReplayError> {
+        let length = |file: &File| file.sync_data().and_then(|()| file.metadata()).map(|metadata| metadata.len());
+        let flushed = match &mut self.format {
+            Format::JsonLines(file) => file.flush().and_then(|()| length(file.get_ref())),
+            Format::Csv(file) => file.flush().and_then(|()| length(file.get_ref())),
+        };
+        flushed.map_err(output_error(&self.partial))
     }
 
     fn write(&mut self, answered: &Answered<'_>, source: RowSource<'_>) -> Result<(), ReplayError> {
@@ -100,6 +115,20 @@ impl RowFile {
         };
         flushed.and_then(|()| std::fs::rename(&self.partial, &self.path)).map_err(output_error(&self.path))
     }
+}
+
+/// The first bytes of a file that an interrupted replay left: under its own name when that replay could end it.
+fn keep(path: &Path, partial: &Path, bytes: u64) -> io::Result<File> {
+    if !partial.exists() {
+        std::fs::rename(path, partial)?;
+    }
+    let mut file = File::options().write(true).open(partial)?;
+    if file.metadata()?.len() < bytes {
+        return Err(io::Error::other("it is shorter than it was: remove the progress and begin anew"));
+    }
+    file.set_len(bytes)?;
+    file.seek(SeekFrom::End(0))?;
+    Ok(file)
 }
 
 fn output_error(path: &Path) -> impl FnOnce(io::Error) -> ReplayError + '_ {

@@ -99,6 +99,8 @@ pub trait Listener {
 pub struct Played {
     /// Counters of every camera.
     pub counts: Vec<Counts>,
+    /// Images whose bytes were those of the image before, of all cameras.
+    pub repeated_images: u64,
     /// Messages that could not be read.
     pub unreadable: Unreadable,
     /// Parts of the files that were lost.
@@ -209,6 +211,8 @@ impl Player<'_> {
         let mut played = self.run(&shared, feed, reader, listener)?;
         let of = |camera: usize| shared.count(camera, |statistics| statistics.counts().clone());
         played.counts = (0..names.len()).map(of).collect();
+        let repeated = |camera: usize| shared.count(camera, |statistics| statistics.input().repeated_images);
+        played.repeated_images = (0..names.len()).map(repeated).sum();
         played.elapsed = begun.elapsed();
         Ok(played)
     }

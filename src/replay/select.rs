@@ -3,6 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use super::ReplayError;
 use crate::dataset::bag::Topic;
 use crate::dataset::cdr::{CompressedImage, GroundTruthArray, Image, RegionArray, RosMessage};
@@ -26,7 +28,7 @@ pub struct Choice {
 }
 
 /// The topics of one camera.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CameraTopics {
     /// What the camera is called; nothing where it is the only one.
     pub name: CameraName,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
 
 use super::alarms::{Alarm, AlarmWatch, Occurrence, Watched};
 use super::inject::FaultOutcome;
@@ -18,7 +19,7 @@ use crate::stream::LONGEST_PAUSE;
 const LONGEST_MICROS: u64 = 3_600_000_000;
 
 /// Counts of images and regions; those of several bags add up.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Counted {
     /// Images that were answered.
     pub images: u64,
@@ -40,6 +41,12 @@ pub struct Counted {
     pub classified: u64,
     /// Those of them that were classified rightly.
     pub right: u64,
+    /// Views whose class is known and that were judged, strange or not.
+    pub named: u64,
+    /// Those of them that were in distribution though their class was wrong.
+    pub silent_errors: u64,
+    /// Images whose bytes were those of the image before, with a newer stamp.
+    pub repeated_images: u64,
     /// Time that cameras showed images for, pauses of a minute left out, in seconds; two cameras count twice.
     pub watched_secs: f64,
     /// Messages that could not be read or were lost, as far as that is known.
@@ -47,7 +54,7 @@ pub struct Counted {
 }
 
 /// What is known of one or several bags.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Tally {
     /// Counts.
     pub counted: Counted,
@@ -64,8 +71,10 @@ pub struct Tally {
     /// Stamp of the first image of a single bag, nanoseconds; `None` without images.
     pub first_stamp_nanos: Option<u64>,
     /// Every alarm of every image, by camera, of a single bag where they are kept.
+    #[serde(skip)]
     pub alarmed: Vec<Arc<AlarmSet>>,
     /// Time that images took, in microseconds.
+    #[serde(with = "histogram")]
     micros: Option<Histogram<u64>>,
 }
 
@@ -89,8 +98,7 @@ impl Default for Tally {
             faults: Vec::new(),
             first_stamp_nanos: None,
             alarmed: Vec::new(),
-            // Bounds that the crate takes.
-            micros: Histogram::new_with_bounds(1, LONGEST_MICROS, 3).ok(),
+            micros: histogram::new(),
         }
     }
 }
@@ -107,6 +115,13 @@ impl Tally {
         if let (Some(micros), Some(others)) = (&mut self.micros, &other.micros) {
             // Both have the same bounds.
             let _ = micros.add(others);
+        }
+    }
+
+    /// Notes the time that an image took, in microseconds.
+    pub(super) fn note_micros(&mut self, micros: u64) {
+        if let Some(histogram) = self.micros.as_mut().filter(|_| micros > 0) {
+            histogram.saturating_record(micros);
         }
     }
 
@@ -138,6 +153,9 @@ impl Counted {
             strange_alarmed,
             classified,
             right,
+            named,
+            silent_errors,
+            repeated_images,
             watched_secs,
             lost_messages,
         } = *other;
@@ -151,6 +169,9 @@ impl Counted {
         self.strange_alarmed += strange_alarmed;
         self.classified += classified;
         self.right += right;
+        self.named += named;
+        self.silent_errors += silent_errors;
+        self.repeated_images += repeated_images;
         self.watched_secs += watched_secs;
         self.lost_messages += lost_messages;
     }
@@ -200,6 +221,7 @@ impl<'a> Counter<'a> {
         }
         self.tally.alarms.sort_by(|a, b| (a.begin_nanos, &a.topic).cmp(&(b.begin_nanos, &b.topic)));
         let lost: u64 = played.damage.iter().filter_map(|damage| damage.lost_messages).sum();
+        self.tally.counted.repeated_images = played.repeated_images;
         self.tally.counted.lost_messages = played.unreadable.messages() + lost;
         self.tally
     }
@@ -213,9 +235,7 @@ impl<'a> Counter<'a> {
 
     fn note_cost(&mut self, Cost { decode, judge }: Cost) {
         let took = u64::try_from((decode + judge).as_micros()).unwrap_or(LONGEST_MICROS);
-        if let Some(micros) = self.tally.micros.as_mut().filter(|_| took > 0) {
-            micros.saturating_record(took);
-        }
+        self.tally.note_micros(took);
     }
 
     fn count(&mut self, camera: usize, entry: &Entry, stamp_nanos: u64) {
@@ -234,13 +254,52 @@ impl<'a> Counter<'a> {
         let is_alarm = u64::from(verdict == Verdict::OutOfDistribution);
         counted.alarmed += is_alarm;
         let Some(truth) = truth else { return };
+        let class = self.classes.iter().position(|class| *class == truth.class_name);
+        let is_right = class == Some(judgement.predicted_class);
+        if !truth.class_name.is_empty() {
+            counted.named += 1;
+            counted.silent_errors += u64::from(!is_right && verdict == Verdict::InDistribution);
+        }
         if truth.in_distribution {
             counted.nominal += 1;
             counted.nominal_alarmed += is_alarm;
-            if let Some(class) = self.classes.iter().position(|class| *class == truth.class_name) {
-                counted.classified += 1;
-                counted.right += u64::from(class == judgement.predicted_class);
+            counted.classified += u64::from(class.is_some());
+            counted.right += u64::from(is_right);
+        }
+    }
+}
+
+/// A histogram of times as its values with their counts.
+mod histogram {
+    use hdrhistogram::Histogram;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::LONGEST_MICROS;
+
+    /// An empty one.
+    pub(super) fn new() -> Option<Histogram<u64>> {
+        // Bounds that the crate takes.
+        Histogram::new_with_bounds(1, LONGEST_MICROS, 3).ok()
+    }
+
+    pub(super) fn serialize<S: Serializer>(
+        histogram: &Option<Histogram<u64>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let recorded = histogram.iter().flat_map(Histogram::iter_recorded);
+        let counts: Vec<(u64, u64)> =
+            recorded.map(|value| (value.value_iterated_to(), value.count_at_value())).collect();
+        counts.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Histogram<u64>>, D::Error> {
+        let counts = Vec::<(u64, u64)>::deserialize(deserializer)?;
+        let mut histogram = new();
+        for (value, count) in counts {
+            if let Some(histogram) = &mut histogram {
+                histogram.saturating_record_n(value, count);
             }
         }
+        Ok(histogram)
     }
 }

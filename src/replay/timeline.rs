@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::intake::request::{Answer, Entry};
 use crate::pipeline::Outcome;
@@ -14,7 +14,7 @@ const MOST_POINTS: usize = 1500;
 const FIRST_WIDTH_NANOS: u64 = 50_000_000;
 
 /// The course of one camera.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Timeline {
     width_nanos: u64,
     points: BTreeMap<u64, Point>,
@@ -25,7 +25,7 @@ pub struct Timeline {
 }
 
 /// A short time of a camera.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Point {
     /// Smallest p-value of a single view, 0..1.
     pub p_value: Option<f32>,

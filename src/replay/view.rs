@@ -8,7 +8,7 @@ use crate::inference::evidence::Judged;
 use crate::parameters::names::CameraName;
 use crate::parameters::settings::Settings;
 use crate::pipeline::Pipeline;
-use crate::viewer::{self, ViewFrame, Viewer, ViewerError, ViewerOptions, ViewerTarget, choose_layers};
+use crate::viewer::{self, ViewFrame, Viewer, ViewerError, ViewerOptions, ViewerTarget};
 
 /// Frames that wait to be written.
 const QUEUE: usize = 16;
@@ -36,23 +36,14 @@ impl ReplayView {
         settings: &Settings,
         pipeline: &Pipeline,
     ) -> Result<Self, ViewerError> {
-        let manifest = pipeline.classifier().manifest();
-        let layers: Vec<String> = manifest.layers.iter().map(|layer| layer.name.clone()).collect();
-        let detectors = pipeline.monitor().map_or_else(Vec::new, |monitor| {
-            monitor.metadata().detectors.iter().map(|detector| detector.name.to_string()).collect()
-        });
-        let options = ViewerOptions {
-            target: ViewerTarget::Save(path.to_path_buf()),
-            cameras: cameras.iter().filter_map(|camera| camera.name().map(str::to_owned)).collect(),
-            shown: choose_layers(settings.text("viewer_layers"), &layers)?,
-            layers,
-            detectors,
-            queue: QUEUE,
-        };
+        let names: Vec<Option<String>> = cameras.iter().map(|camera| camera.name().map(str::to_owned)).collect();
+        let target = ViewerTarget::Save(path.to_path_buf());
+        let several = names.iter().flatten().cloned().collect();
+        let options = ViewerOptions::new(target, several, pipeline, settings.text("viewer_layers"), QUEUE)?;
         Ok(Self {
             viewer: Viewer::start(options)?,
-            names: cameras.iter().map(|camera| camera.name().map(str::to_owned)).collect(),
-            classes: manifest.classes.clone(),
+            names,
+            classes: pipeline.classifier().manifest().classes.clone(),
             period: settings.tuning().viewer_picture_period,
             pictures: vec![None; cameras.len()],
         })

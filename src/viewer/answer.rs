@@ -2,20 +2,31 @@
 
 use std::sync::Arc;
 
-use super::{ViewFrame, ViewPicture, ViewRegion};
+use super::{ViewChange, ViewFrame, ViewPicture, ViewRegion};
 use crate::inference::evidence::{Evidence, Judged};
 use crate::intake::request::Entry;
 use crate::monitor::Verdict;
+use crate::stream::{Change, ChangeState};
 
 /// What is shown of an answer, the same live and of a replay. `classes` are the class names of the model; without a picture only the curves go on.
 #[must_use]
 pub fn frame(judged: Judged, classes: &[String], with_picture: bool) -> ViewFrame {
     let Judged { answer, evidence } = judged;
     let rows = evidence.rows.iter().copied().chain(std::iter::repeat(None));
+    let objects = answer.observed.objects.iter().map(|object| object.p_value.as_ref().ok().copied());
+    let objects = objects.chain(std::iter::repeat(None));
+    let Change { state, evidence: of_change, threshold, .. } = answer.observed.change;
     ViewFrame {
         camera: None,
         stamp_nanos: answer.header.stamp.nanos(),
-        regions: answer.entries.iter().zip(rows).map(|(entry, row)| region(entry, row, classes)).collect(),
+        regions: answer
+            .entries
+            .iter()
+            .zip(rows)
+            .zip(objects)
+            .map(|((entry, row), object_p_value)| ViewRegion { object_p_value, ..region(entry, row, classes) })
+            .collect(),
+        change: (state != ChangeState::Unknown).then_some(ViewChange { state, evidence: of_change, threshold }),
         suspect_level: answer.levels.suspect,
         alarm_level: answer.levels.alarm,
         picture: with_picture.then_some(evidence).and_then(picture),
@@ -39,6 +50,7 @@ fn region(entry: &Entry, row: Option<usize>, classes: &[String]) -> ViewRegion {
         verdict: Verdict::Unknown,
         reason: reason.to_owned(),
         p_value: None,
+        object_p_value: None,
         detectors: Vec::new(),
         row,
     };

@@ -5,6 +5,7 @@ use image::{RgbImage, imageops};
 use crate::activation::Activations;
 use crate::frame::Region;
 use crate::monitor::Verdict;
+use crate::stream::ChangeState;
 
 /// One image with its results, on its way to the viewer thread.
 #[derive(Debug, Clone)]
@@ -15,12 +16,25 @@ pub struct ViewFrame {
     pub stamp_nanos: i64,
     /// One entry per judged region.
     pub regions: Vec<ViewRegion>,
+    /// What the images of the camera say over time; `None` without a monitor that is calibrated for streams.
+    pub change: Option<ViewChange>,
     /// p-value at or below which a region is suspect.
     pub suspect_level: f32,
     /// p-value at or below which a region is out of distribution.
     pub alarm_level: f32,
     /// Image and activations; `None` between two pictures, when only the curves go on.
     pub picture: Option<ViewPicture>,
+}
+
+/// State of a camera.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ViewChange {
+    /// The state.
+    pub state: ChangeState,
+    /// Evidence for a change, from 0.
+    pub evidence: f64,
+    /// Evidence from which the camera has changed.
+    pub threshold: f64,
 }
 
 /// The expensive part of a frame.
@@ -51,6 +65,8 @@ pub struct ViewRegion {
     pub reason: String,
     /// Fused p-value, where there is one.
     pub p_value: Option<f32>,
+    /// p-value of all views of the object together, where there is one.
+    pub object_p_value: Option<f32>,
     /// p-value of every detector.
     pub detectors: Vec<(String, f32)>,
     /// Row of the region in the activations.
@@ -103,13 +119,22 @@ pub(super) mod tests {
             verdict: Verdict::InDistribution,
             reason: String::new(),
             p_value,
+            object_p_value: None,
             detectors: vec![("msp".into(), 0.5), ("mahalanobis".into(), 0.02)],
             row: Some(0),
         }
     }
 
     pub(crate) fn frame(regions: Vec<ViewRegion>) -> ViewFrame {
-        ViewFrame { camera: None, stamp_nanos: 1_000, regions, suspect_level: 0.05, alarm_level: 0.01, picture: None }
+        ViewFrame {
+            camera: None,
+            stamp_nanos: 1_000,
+            regions,
+            change: None,
+            suspect_level: 0.05,
+            alarm_level: 0.01,
+            picture: None,
+        }
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use rerun::blueprint::components::PanelState;
 use rerun::blueprint::{
-    Blueprint, BlueprintPanel, ContainerLike, Horizontal, SelectionPanel, Spatial2DView, Tabs, TextDocumentView,
-    TextLogView, TimePanel, TimeSeriesView, Vertical,
+    Blueprint, BlueprintPanel, ContainerLike, Horizontal, SelectionPanel, Spatial2DView, StateTimelineView, Tabs,
+    TextDocumentView, TextLogView, TimePanel, TimeSeriesView, Vertical,
 };
 
 use super::ViewerOptions;
@@ -24,6 +24,10 @@ pub(super) mod path {
     pub const P_VALUES: &str = "p_value";
     /// Negative decimal logarithms of the p-values: high is strange.
     pub const EVIDENCE: &str = "evidence";
+    /// Evidence that the camera shows something else than before, as decimal logarithms.
+    pub const CHANGE: &str = "change";
+    /// Lanes of states: of the camera, and of the region that has the focus.
+    pub const STATES: &str = "states";
     /// Feature maps, one entity per layer below it.
     pub const LAYERS: &str = "layers";
 
@@ -54,7 +58,8 @@ pub(super) fn blueprint(options: &ViewerOptions) -> Blueprint {
 /// What is known of one camera.
 fn page(options: &ViewerOptions, camera: Option<&str>) -> Horizontal {
     let image = Spatial2DView::new("camera").with_origin(path::of(camera, path::IMAGE)).into();
-    let left = Vertical::new([image, curves(camera)]).with_row_shares([3.0, 2.0]);
+    let lanes = StateTimelineView::new("states").with_origin(path::of(camera, path::STATES)).into();
+    let left = Vertical::new([image, curves(camera), lanes]).with_row_shares([6.0, 4.0, 1.4]);
     let mut right = vec![words(camera)];
     let mut shares = vec![2.0];
     for &layer in &options.shown {
@@ -69,7 +74,12 @@ fn page(options: &ViewerOptions, camera: Option<&str>) -> Horizontal {
 
 fn curves(camera: Option<&str>) -> ContainerLike {
     let view = |name: &str, origin: &str| TimeSeriesView::new(name).with_origin(path::of(camera, origin)).into();
-    Tabs::new([view("evidence: −log10 p, high is strange", path::EVIDENCE), view("p-values", path::P_VALUES)]).into()
+    Tabs::new([
+        view("evidence: −log10 p, high is strange", path::EVIDENCE),
+        view("p-values", path::P_VALUES),
+        view("camera: log10 of the evidence for a change", path::CHANGE),
+    ])
+    .into()
 }
 
 fn words(camera: Option<&str>) -> ContainerLike {

@@ -22,11 +22,14 @@ mod thread;
 
 pub use answer::frame;
 pub use feature_map::render;
-pub use frame::{ViewFrame, ViewPicture, ViewRegion};
+pub use frame::{ViewChange, ViewFrame, ViewPicture, ViewRegion};
 pub use text::verdict_text;
 pub use thread::{Viewer, ViewerCounts};
 
 use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::pipeline::Pipeline;
 
 /// Where the view goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,11 +42,24 @@ pub enum ViewerTarget {
     Connect(String, u16),
 }
 
+/// When a saved recording ends and the next one begins. `None`: never for that reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rotation {
+    /// Size of a file from which it ends.
+    pub bytes: Option<u64>,
+    /// Time after which it ends.
+    pub age: Option<Duration>,
+    /// Files of one start that are kept; the oldest are removed.
+    pub kept: Option<usize>,
+}
+
 /// What to show and how much to queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ViewerOptions {
     /// Where the view goes.
     pub target: ViewerTarget,
+    /// When recordings take turns.
+    pub rotation: Rotation,
     /// Names of the cameras where there are several: each has entities and a page of its own. Empty for one.
     pub cameras: Vec<String>,
     /// Names of all tapped layers of the model, in output order.
@@ -54,6 +70,29 @@ pub struct ViewerOptions {
     pub detectors: Vec<String>,
     /// Frames that wait before the oldest is dropped.
     pub queue: usize,
+}
+
+impl ViewerOptions {
+    /// The view of what a pipeline says, the same for all programs. `cameras` are the names of several; `shown` as for
+    /// [`choose_layers`]; `queue` frames wait.
+    ///
+    /// # Errors
+    /// [`ViewerError::Layer`] when a name is no layer.
+    pub fn new(
+        target: ViewerTarget,
+        cameras: Vec<String>,
+        pipeline: &Pipeline,
+        shown: &str,
+        queue: usize,
+    ) -> Result<Self, ViewerError> {
+        let manifest = pipeline.classifier().manifest();
+        let layers: Vec<String> = manifest.layers.iter().map(|layer| layer.name.clone()).collect();
+        let detectors = pipeline.monitor().map_or_else(Vec::new, |monitor| {
+            monitor.metadata().detectors.iter().map(|detector| detector.name.to_string()).collect()
+        });
+        let shown = choose_layers(shown, &layers)?;
+        Ok(Self { target, rotation: Rotation::default(), cameras, layers, shown, detectors, queue })
+    }
 }
 
 /// Why there is no view.

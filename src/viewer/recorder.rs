@@ -4,15 +4,18 @@ use std::collections::HashMap;
 
 use image::RgbImage;
 use rerun::{AsComponents, Boxes2D, Clear, Color, EncodedImage, Image, Scalars, SeriesLines};
-use rerun::{TextDocument, TextLog, TextLogLevel};
+use rerun::{StateChange, StateConfiguration, TextDocument, TextLog, TextLogLevel};
 
 use super::layout::{ROS_TIME, blueprint, path};
 use super::sink::{Link, Looked};
 use super::thread::{Check, Screen};
-use super::{ViewFrame, ViewPicture, ViewRegion, ViewerError, ViewerOptions, ViewerTarget, feature_map, text};
+use super::{
+    ViewChange, ViewFrame, ViewPicture, ViewRegion, ViewerError, ViewerOptions, ViewerTarget, feature_map, text,
+};
 use crate::detector::{DetectorKind, Family};
 use crate::frame::encode_jpeg;
 use crate::monitor::{FUSED, Verdict};
+use crate::stream::ChangeState;
 
 /// Timeline that counts frames.
 const FRAME: &str = "frame";
@@ -35,6 +38,8 @@ pub(super) struct Recorder {
     camera: Option<String>,
     /// Latest verdict of the focus of every camera.
     last_verdicts: HashMap<Option<String>, Verdict>,
+    /// Latest states of every camera, by lane.
+    last_states: HashMap<(Option<String>, &'static str), &'static str>,
 }
 
 impl Recorder {
@@ -44,8 +49,9 @@ impl Recorder {
     /// [`ViewerError`] when the target cannot be opened.
     pub(super) fn open(options: ViewerOptions) -> Result<Self, ViewerError> {
         let of_layout = options.clone();
-        let link = Link::open(&options.target, move || blueprint(&of_layout))?;
-        let recorder = Self { options, link, frame: 0, camera: None, last_verdicts: HashMap::new() };
+        let link = Link::open(&options.target, options.rotation, move || blueprint(&of_layout))?;
+        let recorder =
+            Self { options, link, frame: 0, camera: None, last_verdicts: HashMap::new(), last_states: HashMap::new() };
         recorder.describe_curves();
         Ok(recorder)
     }
@@ -64,6 +70,7 @@ impl Screen for Recorder {
         self.frame += 1;
         self.camera.clone_from(&frame.camera);
         self.curves(&frame);
+        self.states(&frame);
         self.event(&frame);
         if let Some(picture) = &frame.picture {
             self.regions(&frame, picture);
@@ -82,6 +89,7 @@ impl Screen for Recorder {
             Ok(Looked::New) => {
                 self.describe_curves();
                 self.last_verdicts.clear();
+                self.last_states.clear();
             }
         }
         self.link.flush().map_or_else(Check::Lost, |()| Check::Arrived)
@@ -107,7 +115,7 @@ impl Recorder {
 
     fn describe_curves_of(&self, camera: Option<&str>) {
         let Some(stream) = self.link.stream() else { return };
-        let curves = [FUSED_CURVE, ALARM_CURVE, SUSPECT_CURVE];
+        let curves = [FUSED_CURVE, OBJECT_CURVE, ALARM_CURVE, SUSPECT_CURVE];
         let detectors = self.options.detectors.iter().map(|name| (name.as_str(), curve_color(name), 1.0));
         for (name, color, width) in curves.into_iter().chain(detectors) {
             let line = SeriesLines::new().with_names([name]).with_colors([color]).with_widths([width]);
@@ -117,14 +125,43 @@ impl Recorder {
                 }
             }
         }
+        for (name, color, width) in [CHANGE_CURVE, THRESHOLD_CURVE] {
+            let line = SeriesLines::new().with_names([name]).with_colors([color]).with_widths([width]);
+            let _ = stream.log_static(path::of(camera, &format!("{}/{name}", path::CHANGE)), &line);
+        }
+        for (lane, states) in lanes() {
+            let (names, colors): (Vec<&str>, Vec<Color>) = states.into_iter().unzip();
+            let configuration = StateConfiguration::new().with_values(names).with_colors(colors);
+            let _ = stream.log_static(path::of(camera, &format!("{}/{lane}", path::STATES)), &configuration);
+        }
+    }
+
+    /// The lanes of camera and focus, where their states change.
+    fn states(&mut self, frame: &ViewFrame) {
+        let camera = frame.change.map_or("", |change| change.state.as_str());
+        let focus = frame.focus().map_or("", |focus| focus.verdict.as_str());
+        for (lane, state) in [(CAMERA_LANE, camera), (FOCUS_LANE, focus)] {
+            // An empty state ends the one before.
+            if self.last_states.insert((frame.camera.clone(), lane), state) != Some(state) {
+                self.log(&format!("{}/{lane}", path::STATES), &StateChange::single(state));
+            }
+        }
     }
 
     fn curves(&self, frame: &ViewFrame) {
         self.curve(ALARM_CURVE.0, frame.alarm_level);
         self.curve(SUSPECT_CURVE.0, frame.suspect_level);
+        if let Some(ViewChange { evidence, threshold, .. }) = frame.change {
+            // Evidence begins at 0.
+            for (name, value) in [(CHANGE_CURVE.0, evidence), (THRESHOLD_CURVE.0, threshold)] {
+                self.log(&format!("{}/{name}", path::CHANGE), &Scalars::single((1.0 + value).log10()));
+            }
+        }
         let Some(focus) = frame.focus() else { return };
-        if let Some(p_value) = focus.p_value {
-            self.curve("fused", p_value);
+        for (name, p_value) in [(FUSED_CURVE.0, focus.p_value), (OBJECT_CURVE.0, focus.object_p_value)] {
+            if let Some(p_value) = p_value {
+                self.curve(name, p_value);
+            }
         }
         for (name, p_value) in &focus.detectors {
             self.curve(name, *p_value);
@@ -193,6 +230,12 @@ impl Recorder {
 
 /// Violet, to be seen on a dark and on a light background.
 const FUSED_CURVE: (&str, Color, f32) = (FUSED, Color(rerun::Rgba32::from_rgb(150, 80, 255)), 2.5);
+/// All views of the focus together.
+const OBJECT_CURVE: (&str, Color, f32) = ("object", Color(rerun::Rgba32::from_rgb(30, 130, 230)), 2.5);
+const CHANGE_CURVE: (&str, Color, f32) = ("evidence", Color(rerun::Rgba32::from_rgb(150, 80, 255)), 2.5);
+const THRESHOLD_CURVE: (&str, Color, f32) = ("threshold", Color(rerun::Rgba32::from_rgb(230, 60, 60)), 1.0);
+const CAMERA_LANE: &str = "camera";
+const FOCUS_LANE: &str = "strangest region";
 const ALARM_CURVE: (&str, Color, f32) = ("alarm level", Color(rerun::Rgba32::from_rgb(230, 60, 60)), 1.0);
 const SUSPECT_CURVE: (&str, Color, f32) = ("suspect level", Color(rerun::Rgba32::from_rgb(240, 170, 40)), 1.0);
 
@@ -207,6 +250,20 @@ fn curve_color(detector: &str) -> Color {
         Err(_) => [160, 160, 160],
     };
     Color::from_rgb(r, g, b)
+}
+
+/// The states of every lane with their colours.
+fn lanes() -> [(&'static str, Vec<(&'static str, Color)>); 2] {
+    let verdicts = [Verdict::InDistribution, Verdict::Suspect, Verdict::OutOfDistribution, Verdict::Unknown];
+    let states = [
+        (ChangeState::Nominal, Verdict::InDistribution),
+        (ChangeState::Changed, Verdict::OutOfDistribution),
+        (ChangeState::Unknown, Verdict::Unknown),
+    ];
+    [
+        (CAMERA_LANE, states.iter().map(|(state, like)| (state.as_str(), color(*like))).collect()),
+        (FOCUS_LANE, verdicts.iter().map(|verdict| (verdict.as_str(), color(*verdict))).collect()),
+    ]
 }
 
 fn color(verdict: Verdict) -> Color {

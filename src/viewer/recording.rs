@@ -8,7 +8,8 @@ use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rerun::external::re_build_info::CrateVersion;
@@ -21,21 +22,21 @@ use super::ViewerError;
 /// Recordings of one name; more are refused.
 const MOST_RECORDINGS: u32 = 10_000;
 
-/// Makes a new file. Where there is one already it is kept, and the new one gets the next free number: `drive.rrd`,
-/// `drive-1.rrd`, `drive-2.rrd`, …
+/// Makes a new file and says its number. Where there is one already it is kept, and the new one gets the next free number
+/// from `first` on: `drive.rrd` (0), `drive-1.rrd`, `drive-2.rrd`, …
 ///
 /// # Errors
 /// [`ViewerError::File`] when the folder does not exist or the file cannot be made.
-pub(super) fn create_new(path: &Path) -> Result<(File, PathBuf), ViewerError> {
+pub(super) fn create_new(path: &Path, first: u32) -> Result<(File, PathBuf, u32), ViewerError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if !folder.is_dir() {
         let reason = format!("the folder {} does not exist; make it first", folder.display());
         return Err(ViewerError::file(path, &reason));
     }
-    for number in 0..MOST_RECORDINGS {
+    for number in first..first.saturating_add(MOST_RECORDINGS) {
         let place = numbered(path, number);
         match File::create_new(&place) {
-            Ok(file) => return Ok((file, place)),
+            Ok(file) => return Ok((file, place, number)),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && place.is_file() => {}
             Err(error) => return Err(ViewerError::file(&place, &error)),
         }
@@ -60,6 +61,7 @@ fn numbered(path: &Path, number: u32) -> PathBuf {
 /// Writes rerun's messages to a file.
 pub(super) struct RecordingSink<S: Store> {
     state: Mutex<State<S>>,
+    length: Arc<AtomicU64>,
 }
 
 struct State<S: Store> {
@@ -95,11 +97,17 @@ impl<S: Store> RecordingSink<S> {
     /// # Errors
     /// When not even the first bytes can be written.
     pub(super) fn new(store: S) -> io::Result<Self> {
-        let whole = Whole { store, length: 0, torn: false };
+        let length = Arc::new(AtomicU64::new(0));
+        let whole = Whole { store, length: Arc::clone(&length), torn: false };
         let mut encoder = Encoder::new_eager(CrateVersion::LOCAL, EncodingOptions::PROTOBUF_COMPRESSED, whole)
             .map_err(|error| io::Error::other(reason(error)))?;
         encoder.do_not_emit_footer();
-        Ok(Self { state: Mutex::new(State { encoder, newest: None, lost: None }) })
+        Ok(Self { state: Mutex::new(State { encoder, newest: None, lost: None }), length })
+    }
+
+    /// The number of bytes in the file, as it grows.
+    pub(super) fn length(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.length)
     }
 
     fn lock(&self) -> MutexGuard<'_, State<S>> {
@@ -139,7 +147,7 @@ fn reason(error: EncodeError) -> String {
 struct Whole<S> {
     store: S,
     /// Bytes that were written whole.
-    length: u64,
+    length: Arc<AtomicU64>,
     /// Whether something is behind them that could not be cut off.
     torn: bool,
 }
@@ -150,15 +158,16 @@ impl<S: Store> Write for Whole<S> {
     }
 
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let length = self.length.load(Ordering::Relaxed);
         if self.torn {
-            self.store.cut(self.length)?;
+            self.store.cut(length)?;
             self.torn = false;
         }
         if let Err(error) = self.store.write_all(bytes) {
-            self.torn = self.store.cut(self.length).is_err();
+            self.torn = self.store.cut(length).is_err();
             return Err(error);
         }
-        self.length += bytes.len() as u64;
+        self.length.store(length + bytes.len() as u64, Ordering::Relaxed);
         Ok(())
     }
 
@@ -181,20 +190,22 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let made: Vec<String> = (0..3)
             .map(|content: u8| {
-                let (mut file, place) = create_new(&folder.path().join("my drive.rrd")).unwrap();
+                let (mut file, place, _) = create_new(&folder.path().join("my drive.rrd"), 0).unwrap();
                 file.write_all(&[content]).unwrap();
                 place.file_name().unwrap().to_str().unwrap().to_owned()
             })
             .collect();
         assert_eq!(made, ["my drive.rrd", "my drive-1.rrd", "my drive-2.rrd"]);
         assert_eq!(fs::read(folder.path().join("my drive.rrd")).unwrap(), [0]);
+        fs::remove_file(folder.path().join("my drive.rrd")).unwrap();
+        assert_eq!(create_new(&folder.path().join("my drive.rrd"), 2).unwrap().2, 3);
         assert_eq!(numbered(Path::new("a.b/drive"), 7), Path::new("a.b/drive-7"));
     }
 
     #[test]
     fn a_place_that_cannot_be_written_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let error = |path: &Path| create_new(path).unwrap_err().to_string();
+        let error = |path: &Path| create_new(path, 0).unwrap_err().to_string();
         let nowhere = folder.path().join("nowhere");
         let missing = error(&nowhere.join("x.rrd"));
         assert!(missing.contains(&format!("the folder {} does not exist", nowhere.display())), "{missing}");
@@ -295,7 +306,7 @@ mod tests {
     #[test]
     fn a_removed_file_is_noticed() {
         let folder = tempfile::tempdir().unwrap();
-        let (file, place) = create_new(&folder.path().join("x.rrd")).unwrap();
+        let (file, place, _) = create_new(&folder.path().join("x.rrd"), 0).unwrap();
         let sink = RecordingSink::new(file).unwrap();
         assert_eq!(flush(&sink), Ok(()));
         fs::remove_file(&place).unwrap();
@@ -305,7 +316,7 @@ mod tests {
     #[test]
     fn what_cannot_be_cut_off_stops_the_recording() {
         let full = File::options().write(true).open("/dev/full").unwrap();
-        let mut whole = Whole { store: full, length: 0, torn: false };
+        let mut whole = Whole { store: full, length: Arc::default(), torn: false };
         for _ in 0..2 {
             assert!(whole.write_all(b"message").is_err() && whole.torn);
         }

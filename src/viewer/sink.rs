@@ -1,9 +1,11 @@
 //! Opens the target of the view, and opens it again when it went away.
 
+use std::collections::VecDeque;
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use rerun::blueprint::Blueprint;
 use rerun::external::re_uri::RedapUri;
@@ -13,7 +15,7 @@ use rerun::sink::{GrpcSink, GrpcSinkConnectionState, LogSink, SinkFlushError};
 use rerun::{MemoryLimit, PlaybackBehavior, RecordingStream, RecordingStreamBuilder, ServerOptions};
 
 use super::recording::{RecordingSink, create_new};
-use super::{ViewerError, ViewerTarget};
+use super::{Rotation, ViewerError, ViewerTarget};
 
 /// Name under which rerun keeps layout and recordings together.
 const APPLICATION: &str = "activation_monitor";
@@ -33,6 +35,24 @@ pub(super) struct Link {
     /// To the viewer that is connected to. As long as there is no stream nothing is sent through it, so it never fills up and
     /// nobody waits for it.
     connection: Option<Arc<GrpcSink>>,
+    /// The files of a recording.
+    files: Option<Files>,
+}
+
+/// Files that take turns.
+struct Files {
+    rotation: Rotation,
+    /// The name that was asked for.
+    path: PathBuf,
+    /// Number of the next one.
+    next: u32,
+    /// Those of this start that are complete, the oldest first.
+    complete: VecDeque<PathBuf>,
+    /// When the one that is written was begun.
+    begun: Instant,
+    /// Its length now and before the first frame, bytes.
+    length: Arc<AtomicU64>,
+    length_before: u64,
 }
 
 /// What a look at the link found.
@@ -53,11 +73,17 @@ impl Link {
     /// [`ViewerError`] when the file cannot be written or the address not be bound.
     pub(super) fn open(
         target: &ViewerTarget,
+        rotation: Rotation,
         layout: impl Fn() -> Blueprint + Send + 'static,
     ) -> Result<Self, ViewerError> {
-        let mut link = Self { target: target.clone(), layout: Box::new(layout), stream: None, connection: None };
+        let mut link =
+            Self { target: target.clone(), layout: Box::new(layout), stream: None, connection: None, files: None };
         match target {
-            ViewerTarget::Save(path) => link.record(path)?,
+            ViewerTarget::Save(path) => {
+                let mut files = Files::new(path.clone(), rotation);
+                link.record(&mut files)?;
+                link.files = Some(files);
+            }
             ViewerTarget::Serve(address, port) => link.begin(serve(address, *port)?)?,
             ViewerTarget::Connect(address, port) => link.connection = Some(connect(address, *port)?),
         }
@@ -83,7 +109,8 @@ impl Link {
             ViewerTarget::Serve(address, port) if self.stream.is_none() => {
                 serve(&address, port).and_then(|sink| self.begin(sink)).map(|()| Looked::New)
             }
-            ViewerTarget::Save(_) | ViewerTarget::Serve(..) => Ok(Looked::Same),
+            ViewerTarget::Save(_) => self.rotate(),
+            ViewerTarget::Serve(..) => Ok(Looked::Same),
             ViewerTarget::Connect(address, port) => self.look_for_viewer(&address, port),
         };
         result.map_err(|error| error.to_string())
@@ -110,17 +137,48 @@ impl Link {
     }
 
     /// Makes a new file with the layout in it.
-    fn record(&mut self, path: &Path) -> Result<(), ViewerError> {
-        let (file, place) = create_new(path)?;
-        self.target = ViewerTarget::Save(place.clone());
+    fn record(&mut self, files: &mut Files) -> Result<(), ViewerError> {
+        let (file, place, number) = create_new(&files.path, files.next)?;
+        let before = self.stream.take();
         let sink = RecordingSink::new(file).map_err(|error| ViewerError::file(&place, &error));
-        let begun = sink.and_then(|sink| self.begin(Box::new(sink)));
-        let begun = begun.and_then(|()| self.flush_stream().map_err(|error| ViewerError::file(&place, &error)));
-        if begun.is_err() {
-            // Nothing of use is in it; where it cannot be removed either, the error is the same.
-            let _ = std::fs::remove_file(&place);
+        let begun = sink.and_then(|sink| {
+            let length = sink.length();
+            self.begin(Box::new(sink)).map(|()| length)
+        });
+        let begun = begun
+            .and_then(|length| self.flush_stream().map(|()| length).map_err(|error| ViewerError::file(&place, &error)));
+        match begun {
+            Ok(length) => {
+                files.begin(number, length);
+                self.target = ViewerTarget::Save(place);
+                Ok(())
+            }
+            Err(error) => {
+                // Nothing of use is in it; where it cannot be removed either, the error is the same.
+                let _ = std::fs::remove_file(&place);
+                self.stream = before;
+                Err(error)
+            }
         }
-        begun
+    }
+
+    /// Begins the next file when this one is large or old enough, and removes the oldest.
+    fn rotate(&mut self) -> Result<Looked, ViewerError> {
+        let (Some(mut files), ViewerTarget::Save(place)) = (self.files.take(), self.target.clone()) else {
+            return Ok(Looked::Same);
+        };
+        let looked = if files.is_full() {
+            let flushed = self.flush_stream().map_err(|error| ViewerError::file(&place, &error));
+            flushed.and_then(|()| self.record(&mut files)).map(|()| {
+                tracing::info!("live view: {}", self.target);
+                files.complete(place);
+                Looked::New
+            })
+        } else {
+            Ok(Looked::Same)
+        };
+        self.files = Some(files);
+        looked
     }
 
     fn look_for_viewer(&mut self, address: &str, port: u16) -> Result<Looked, ViewerError> {
@@ -157,6 +215,41 @@ impl Link {
         blueprint.map_or(Ok(()), |blueprint| stream.send_blueprint_opts(&blueprint)).map_err(refused)?;
         self.stream = Some(stream);
         Ok(())
+    }
+}
+
+impl Files {
+    fn new(path: PathBuf, rotation: Rotation) -> Self {
+        let (complete, begun, length) = (VecDeque::new(), Instant::now(), Arc::default());
+        Self { rotation, path, next: 0, complete, begun, length, length_before: 0 }
+    }
+
+    /// A file was begun, which has nothing but the layout yet.
+    fn begin(&mut self, number: u32, length: Arc<AtomicU64>) {
+        (self.next, self.begun) = (number + 1, Instant::now());
+        self.length_before = length.load(Ordering::Relaxed);
+        self.length = length;
+    }
+
+    /// Whether the file that is written is large or old enough; one without frames never is.
+    fn is_full(&self) -> bool {
+        let Rotation { bytes, age, .. } = self.rotation;
+        let length = self.length.load(Ordering::Relaxed);
+        let is_large = bytes.is_some_and(|bytes| length >= bytes);
+        let is_old = age.is_some_and(|age| self.begun.elapsed() >= age);
+        length > self.length_before && (is_large || is_old)
+    }
+
+    /// A file is complete, and those that are too many are removed.
+    fn complete(&mut self, place: PathBuf) {
+        self.complete.push_back(place);
+        let Some(kept) = self.rotation.kept else { return };
+        while self.complete.len() >= kept {
+            let Some(oldest) = self.complete.pop_front() else { return };
+            if let Err(error) = std::fs::remove_file(&oldest) {
+                tracing::warn!("cannot remove the old recording {}: {error}", oldest.display());
+            }
+        }
     }
 }
 
@@ -208,5 +301,60 @@ impl LogSink for Shared {
 
     fn default_batcher_config(&self) -> ChunkBatcherConfig {
         self.0.default_batcher_config()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rerun::TextLog;
+
+    use super::*;
+
+    fn open(folder: &std::path::Path, rotation: Rotation) -> Link {
+        Link::open(&ViewerTarget::Save(folder.join("drive.rrd")), rotation, || {
+            Blueprint::new(rerun::blueprint::TextLogView::new("events"))
+        })
+        .unwrap()
+    }
+
+    fn write(link: &mut Link, text: &str) {
+        link.stream().unwrap().log("events", &TextLog::new(text)).unwrap();
+        link.flush().unwrap();
+    }
+
+    fn files(folder: &std::path::Path) -> Vec<String> {
+        let names = folder.read_dir().unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn recordings_take_turns_by_size() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut link = open(folder.path(), Rotation { bytes: Some(1), kept: Some(2), ..Rotation::default() });
+        assert_eq!(link.look(), Ok(Looked::Same), "without a frame there is nothing to end");
+        for expected in
+            [&["drive-1.rrd", "drive.rrd"], &["drive-1.rrd", "drive-2.rrd"], &["drive-2.rrd", "drive-3.rrd"]]
+        {
+            write(&mut link, "frame");
+            assert_eq!(link.look(), Ok(Looked::New));
+            assert_eq!(files(folder.path()), expected);
+        }
+        assert_eq!(link.target(), &ViewerTarget::Save(folder.path().join("drive-3.rrd")));
+    }
+
+    #[test]
+    fn recordings_take_turns_by_time_and_all_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut link = open(folder.path(), Rotation { age: Some(Duration::ZERO), ..Rotation::default() });
+        for _ in 0..3 {
+            write(&mut link, "frame");
+            assert_eq!(link.look(), Ok(Looked::New));
+        }
+        assert_eq!(files(folder.path()).len(), 4);
+        let mut link = open(folder.path(), Rotation::default());
+        write(&mut link, "frame");
+        assert_eq!(link.look(), Ok(Looked::Same));
     }
 }

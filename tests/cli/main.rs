@@ -8,5 +8,6 @@
 mod errors;
 mod flow;
 mod replay;
+mod scenarios;
 mod triage;
 mod world;

@@ -1,7 +1,7 @@
 //! Replays of small bags: rows, messages, reports, gates, faults.
 
 use std::fs;
-use std::io::Cursor;
+use std::io::{Cursor, Write};
 
 use activation_monitor::dataset::{
     bag::{BagReader, BagWriter},
@@ -262,4 +262,51 @@ fn faults_are_found_or_missed() {
     let unknown = world.run(&format!("{REPLAY} drive --inject rain"));
     assert_eq!(unknown.code, Some(2));
     assert!(unknown.stderr.contains("there are fog, blur, mud"), "{}", unknown.stderr);
+}
+
+#[test]
+fn an_interrupted_replay_goes_on_with_the_next_recording() {
+    let world = world();
+    record(&world, "second");
+    let outputs = "--ground-truth truth.csv --json rows.jsonl --csv rows.csv --output out --report report";
+    let whole = world.succeed(&format!("{REPLAY} drive second {outputs}"));
+    let written = || {
+        let files = ["rows.jsonl", "rows.csv", "out/drive/drive_0.mcap", "out/second/second_0.mcap"];
+        files.map(|name| fs::read(world.path(name)).unwrap())
+    };
+    let expected = written();
+    for name in ["rows.jsonl", "rows.csv"] {
+        fs::remove_file(world.path(name)).unwrap();
+    }
+    fs::remove_dir_all(world.path("out")).unwrap();
+
+    let command = format!("{REPLAY} drive second {outputs} --resume progress");
+    fs::rename(world.path("second"), world.path("elsewhere")).unwrap();
+    assert!(world.fail(&command).contains("second"));
+    assert!(world.path("progress").is_file() && !world.path("rows.jsonl").exists());
+    // As if it had been killed while it wrote of the second recording.
+    fs::create_dir(world.path("out/second")).unwrap();
+    fs::OpenOptions::new().append(true).open(world.path("rows.csv.partial")).unwrap().write_all(b"half a ro").unwrap();
+
+    let other = world.fail(&format!("{REPLAY} drive second {outputs} --resume progress -p top_k:=1"));
+    assert!(other.contains("the command line differs"), "{other}");
+    fs::rename(world.path("elsewhere"), world.path("second")).unwrap();
+    let resumed = world.succeed(&command);
+    assert!(
+        resumed.stderr.starts_with("1 recordings were finished before\nsecond: 40 images in "),
+        "{}",
+        resumed.stderr
+    );
+    assert!(written() == expected);
+    assert!(!world.path("progress").exists());
+    let stable = |text: &str| {
+        let mut figures = json(text);
+        let figures = figures.as_object_mut().unwrap();
+        figures.retain(|name, _| !name.starts_with("latency"));
+        figures.clone()
+    };
+    assert_eq!(stable(&resumed.stdout), stable(&whole.stdout));
+    let page = fs::read_to_string(world.path("report/index.html")).unwrap();
+    assert_eq!(page.matches("data:image/png").count() % 2, 0, "crops of both recordings");
+    assert!(page.contains("data:image/png"));
 }

@@ -1,7 +1,7 @@
 //! Plays bag after bag and keeps what is asked for.
 
 use std::cell::Cell;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context;
 use indicatif::ProgressBar;
@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use super::Replay;
 use super::against::Against;
+use super::input::Input;
 use crate::cli::{interrupt, output, progress};
 use crate::dataset::bag::BagWriter;
 use crate::inference::messages::Identity;
@@ -16,8 +17,8 @@ use crate::monitor::Monitor;
 use crate::parameters::settings::Settings;
 use crate::pipeline::Pipeline;
 use crate::replay::{
-    BagReport, Choice, Counter, Failure, FaultOutcome, Injected, OpenBag, Outputs, Played, Player, ReplayPage,
-    ReplayView, RowFile, Tally, Timeline, TruthTable, junit, report_json,
+    BagReport, Checkpoint, Choice, Counter, FaultOutcome, Finished, Gate, Injected, OpenBag, Outputs, Played, Player,
+    ReplayPage, ReplayView, RowFile, Tally, Timeline, TruthTable, junit, report_json,
 };
 
 /// Everything that all bags share.
@@ -41,32 +42,59 @@ struct Kept<'a> {
 }
 
 impl Session<'_> {
-    /// Plays all bags, or those up to an interruption, and makes the comparisons that were asked for.
-    pub(super) fn play_all(&self, bags: &[PathBuf]) -> anyhow::Result<(Vec<BagReport>, Against)> {
-        let mut files = self.row_files()?;
-        let (mut reports, mut against) = (Vec::new(), Against::default());
-        for path in bags {
-            let folder =
-                self.compares().then(tempfile::tempdir).transpose().context("no folder for temporary files")?;
-            let bag = self.open(path)?;
-            let recording = self.recording(&bag.name, bags.len() > 1, folder.as_ref().map(TempDir::path))?;
-            let recorded = recording.as_ref().map(|recording| recording.folder().to_path_buf());
-            let view = self.view(&bag)?;
-            let mut report = self.play(path, bag, Kept { recording, rows: &mut files, view }, None)?;
-            if !interrupt::is_set() {
-                report.tally.faults = self.inject(path, &report)?;
-                if let (Some(folder), Some(recorded)) = (&folder, &recorded) {
-                    against.add(self, path, recorded, folder.path())?;
-                }
+    /// Plays all bags that were not finished before, up to an interruption, and makes the comparisons that were asked for.
+    pub(super) fn play_all(
+        &self,
+        inputs: &[Input],
+        mut before: Vec<Finished>,
+        checkpoint: &mut Option<Checkpoint>,
+    ) -> anyhow::Result<(Vec<BagReport>, Against)> {
+        before.truncate(inputs.len());
+        let kept = before.last().map_or_else(Vec::new, |finished| finished.row_bytes.clone());
+        let mut files = self.row_files(&kept)?;
+        let mut reports: Vec<BagReport> = before.into_iter().map(|finished| finished.report).collect();
+        if !reports.is_empty() {
+            eprintln!("{} recordings were finished before", reports.len());
+        }
+        let mut against = Against::default();
+        for input in &inputs[reports.len()..] {
+            let Some(recorded) = input.recorded()? else { break };
+            let report = self.play_one(recorded.path(), inputs.len() > 1, &mut files, &mut against)?;
+            if let (Some(checkpoint), false) = (checkpoint.as_mut(), interrupt::is_set()) {
+                let row_bytes = files.iter_mut().map(RowFile::flush).collect::<Result<_, _>>()?;
+                checkpoint.add(&Finished { report: report.clone(), row_bytes })?;
             }
-            report.tally.alarmed.clear();
             reports.push(report);
             if interrupt::is_set() {
                 break;
             }
         }
         files.into_iter().try_for_each(RowFile::finish)?;
+        inputs.iter().zip(&mut reports).for_each(|(input, report)| input.judge(report));
         Ok((reports, against))
+    }
+
+    fn play_one(
+        &self,
+        path: &Path,
+        is_one_of_several: bool,
+        files: &mut [RowFile],
+        against: &mut Against,
+    ) -> anyhow::Result<BagReport> {
+        let folder = self.compares().then(tempfile::tempdir).transpose().context("no folder for temporary files")?;
+        let bag = self.open(path)?;
+        let recording = self.recording(&bag.name, is_one_of_several, folder.as_ref().map(TempDir::path))?;
+        let answers = recording.as_ref().map(|recording| recording.folder().to_path_buf());
+        let view = self.view(&bag)?;
+        let mut report = self.play(path, bag, Kept { recording, rows: files, view }, None)?;
+        if !interrupt::is_set() {
+            report.tally.faults = self.inject(path, &report)?;
+            if let (Some(folder), Some(answers)) = (&folder, &answers) {
+                against.add(self, path, answers, folder.path())?;
+            }
+        }
+        report.tally.alarmed.clear();
+        Ok(report)
     }
 
     fn compares(&self) -> bool {
@@ -84,12 +112,12 @@ impl Session<'_> {
         &self,
         total: &Tally,
         bags: &[BagReport],
-        failures: &[Failure],
+        gate: &Gate,
         against: &Against,
     ) -> anyhow::Result<()> {
         let command = self.command;
         if let Some(path) = &command.junit {
-            output::write(path, &junit(total, bags, &command.fail_on)?)?;
+            output::write(path, &junit(bags, gate)?)?;
         }
         let Some(folder) = &command.report else { return Ok(()) };
         let monitor = self.pipeline.monitor();
@@ -105,10 +133,10 @@ impl Session<'_> {
             command: std::env::args().collect::<Vec<_>>().join(" "),
             total,
             bags,
-            conditions: &command.fail_on,
+            gate,
         };
         output::write_into(folder, "index.html", &page.html()?)?;
-        let json = report_json(total, bags, &command.fail_on, failures);
+        let json = report_json(total, bags, gate);
         output::write_into(folder, "report.json", &output::json(&json)?)?;
         against.report(folder)
     }
@@ -123,9 +151,12 @@ impl Session<'_> {
         )
     }
 
-    fn row_files(&self) -> anyhow::Result<Vec<RowFile>> {
-        let json = self.command.json.as_deref().map(RowFile::json_lines).transpose()?;
-        let csv = self.command.csv.as_deref().map(RowFile::csv).transpose()?;
+    /// Files of rows, with as many bytes as were there when the last recording was finished.
+    fn row_files(&self, kept: &[u64]) -> anyhow::Result<Vec<RowFile>> {
+        let (json, csv) = (self.command.json.as_deref(), self.command.csv.as_deref());
+        let mut kept = kept.iter().copied();
+        let json = json.map(|path| RowFile::json_lines(path, kept.next().unwrap_or(0))).transpose()?;
+        let csv = csv.map(|path| RowFile::csv(path, kept.next().unwrap_or(0))).transpose()?;
         Ok(json.into_iter().chain(csv).collect())
     }
 
@@ -220,10 +251,22 @@ impl Session<'_> {
         };
         if is_one_of_several {
             std::fs::create_dir_all(out).with_context(|| format!("cannot make the folder {}", out.display()))?;
-            return Ok(Some(BagWriter::create(&out.join(bag))?));
         }
-        let is_file = out.extension().is_some_and(|extension| extension == "mcap");
-        Ok(Some(if is_file { BagWriter::create_file(out)? } else { BagWriter::create(out)? }))
+        let place = if is_one_of_several { out.join(bag) } else { out.clone() };
+        if self.command.resume.is_some() {
+            remove_begun(&place).with_context(|| format!("cannot replace {}", place.display()))?;
+        }
+        let is_file = place.extension().is_some_and(|extension| extension == "mcap") && !is_one_of_several;
+        Ok(Some(if is_file { BagWriter::create_file(&place)? } else { BagWriter::create(&place)? }))
+    }
+}
+
+/// Removes what an interrupted replay of the same command has begun.
+fn remove_begun(place: &Path) -> std::io::Result<()> {
+    match place.symlink_metadata() {
+        Ok(metadata) if metadata.is_dir() => std::fs::remove_dir_all(place),
+        Ok(_) => std::fs::remove_file(place),
+        Err(_) => Ok(()),
     }
 }
 

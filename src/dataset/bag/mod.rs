@@ -17,6 +17,8 @@ mod writer;
 
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use super::cdr::CdrError;
 
 pub use damage::Damage;
@@ -29,7 +31,7 @@ pub use writer::{BagSummary, BagWriter, Encoded};
 const CDR: &str = "cdr";
 
 /// One topic of a bag.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Topic {
     /// Name with the leading slash.
     pub name: String,

@@ -200,7 +200,15 @@ impl CameraHealth {
             let apart = offset.as_secs_f64();
             format!("{lines} time lines take turns, {apart:.1} s apart: several publishers on one topic?")
         });
-        [self.age_of_stamp(), again, lines].into_iter().flatten().collect()
+        [self.age_of_stamp(), again, self.frozen(), lines].into_iter().flatten().collect()
+    }
+
+    fn frozen(&self) -> Option<String> {
+        let unchanged = self.input.unchanged;
+        (unchanged >= self.stale_after).then(|| {
+            let secs = unchanged.as_secs_f64();
+            format!("the camera has shown the same image, byte for byte, for {secs:.1} s: is it frozen?")
+        })
     }
 
     /// Judged by the time at which the image came, so that a slow camera is none with old stamps.
@@ -473,6 +481,15 @@ pub(super) mod tests {
         says(&health, Level::Ok, "");
         health.recent = missing(6);
         says(&health, Level::Warn, "about 6 of 101 images in 10 s seem to be lost on their way");
+    }
+
+    #[test]
+    fn an_image_that_stays_the_same_warns() {
+        let mut health = healthy();
+        health.input.unchanged = health.stale_after / 2;
+        says(&health, Level::Ok, "");
+        health.input.unchanged = health.stale_after;
+        says(&health, Level::Warn, "the same image, byte for byte");
     }
 
     #[test]

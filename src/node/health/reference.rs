@@ -123,6 +123,8 @@ const CAMERA_KEYS: &[Key] = &[
     key("stale", "images that were answered UNKNOWN since they were older than `max_image_age_secs`"),
     key("future_stamps", "images with a stamp of more than a second in the future"),
     key("repeated_stamps", "images with the stamp of the image before"),
+    key("repeated_images", "images whose bytes are those of the image before, with a newer stamp"),
+    key("unchanged_secs", "for how long the camera has shown the newest image, by the stamps"),
     key("gaps", "gaps in the row of stamps"),
     key("missing_images", "images that are probably missing in these gaps"),
     key("time_lines", "rows of rising stamps that take turns on the topic; 1 is as it should be"),
@@ -197,6 +199,11 @@ const CAMERA_FINDINGS: &[Finding] = &[
     ),
     finding("WARN", "in the future", "synchronise the clocks; a bag wants `use_sim_time` and `--clock`"),
     finding("WARN", "had the stamp of the image before", "the driver sends old images again, or does not stamp them"),
+    finding(
+        "WARN",
+        "the same image, byte for byte",
+        "for `stale_after_secs` or longer the camera has sent one image with new stamps: start it again; a simulation without noise does so while nothing moves",
+    ),
     finding("WARN", "time lines take turns", "two publishers with different clocks: leave one"),
     finding(
         "WARN",

@@ -1,7 +1,7 @@
 //! From judged images to frames of the viewer.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::inference::evidence::Judged;
 use crate::inference::shared::Shared;
@@ -9,7 +9,7 @@ use crate::parameters::names::CameraName;
 use crate::parameters::settings::Settings;
 use crate::parameters::typed::Tuning;
 use crate::pipeline::Pipeline;
-use crate::viewer::{self, ViewFrame, Viewer, ViewerError, ViewerOptions, ViewerTarget, choose_layers};
+use crate::viewer::{self, Rotation, ViewFrame, Viewer, ViewerError, ViewerOptions, ViewerTarget};
 
 /// Starts the viewer that the parameters ask for; `None` when it is off.
 ///
@@ -17,25 +17,27 @@ use crate::viewer::{self, ViewFrame, Viewer, ViewerError, ViewerOptions, ViewerT
 /// [`ViewerError`] when a layer does not exist or the target cannot be opened.
 pub fn start(settings: &Settings, pipeline: &Pipeline) -> Result<Option<Arc<Viewer>>, ViewerError> {
     let Some(target) = target(settings) else { return Ok(None) };
-    let layers: Vec<String> = pipeline.classifier().manifest().layers.iter().map(|layer| layer.name.clone()).collect();
-    let detectors = pipeline.monitor().map_or_else(Vec::new, |monitor| {
-        monitor.metadata().detectors.iter().map(|detector| detector.name.to_string()).collect()
-    });
     let cameras = settings.camera_names();
-    let options = ViewerOptions {
-        target,
-        cameras: cameras.iter().filter_map(|camera| name(camera, &cameras)).collect(),
-        shown: choose_layers(settings.text("viewer_layers"), &layers)?,
-        layers,
-        detectors,
-        queue: usize::try_from(settings.integer("viewer_queue")).unwrap_or(1),
-    };
+    let names = cameras.iter().filter_map(|camera| name(camera, &cameras)).collect();
+    let queue = usize::try_from(settings.integer("viewer_queue")).unwrap_or(1);
+    let options = ViewerOptions::new(target, names, pipeline, settings.text("viewer_layers"), queue)?;
+    let options = ViewerOptions { rotation: rotation(settings), ..options };
     Viewer::start(options).map(|viewer| Some(Arc::new(viewer)))
 }
 
 /// What tells a camera from others; `None` where there is only one.
 fn name(camera: &CameraName, cameras: &[CameraName]) -> Option<String> {
     camera.name().filter(|_| cameras.len() > 1).map(str::to_owned)
+}
+
+fn rotation(settings: &Settings) -> Rotation {
+    let positive = |name: &str| u64::try_from(settings.integer(name)).ok().filter(|number| *number > 0);
+    let secs = settings.double("viewer_max_file_secs");
+    Rotation {
+        bytes: positive("viewer_max_file_mib").map(|mib| mib << 20),
+        age: (secs > 0.0).then(|| Duration::from_secs_f64(secs)),
+        kept: positive("viewer_max_files").map(|files| files as usize),
+    }
 }
 
 fn target(settings: &Settings) -> Option<ViewerTarget> {

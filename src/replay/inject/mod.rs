@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use image::RgbImage;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::alarms::{Found, Occurrence};
 use super::tally::Tally;
@@ -55,7 +55,7 @@ pub struct Injected {
 }
 
 /// What came of a fault.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FaultOutcome {
     /// The bag that it was put into.
     pub bag: String,
@@ -65,6 +65,8 @@ pub struct FaultOutcome {
     pub images: u64,
     /// When it was found, from the first of them; `None`: missed.
     pub found: Option<Found>,
+    /// Images that are those before them, byte for byte, beyond those without the fault: the node's diagnostics warn of them.
+    pub repeated_images: u64,
     /// Share of the regions with the fault that were out of distribution or could not be judged, 0..1; `None` without any.
     pub alarm_share: Option<f64>,
     /// The same of all regions of the bag without the fault.
@@ -102,6 +104,7 @@ impl FaultOutcome {
             fault: name,
             images: images_before,
             found,
+            repeated_images: with.repeated_images.saturating_sub(without.repeated_images),
             alarm_share: share(with.strange_alarmed, with.strange),
             alarm_share_without: share(without.alarmed + without.unknown, without.regions),
         }

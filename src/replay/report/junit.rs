@@ -5,31 +5,23 @@ use serde_json::Value;
 
 use super::BagReport;
 use crate::replay::figures::{OF_THE_MACHINE, to_json};
-use crate::replay::gate::{Condition, Failure};
-use crate::replay::tally::Tally;
+use crate::replay::gate::{Condition, Failure, Gate};
 
-/// One suite with a test case per condition, and one per bag with its figures. Only conditions fail.
+/// One suite with a test case per condition on all bags, and one per bag with its figures and a test case per condition on it. Only conditions fail.
 ///
 /// # Errors
 /// When the text cannot be made.
-pub fn junit(
-    total: &Tally,
-    bags: &[BagReport],
-    conditions: &[Condition],
-) -> Result<String, quick_junit::SerializeError> {
+pub fn junit(bags: &[BagReport], gate: &Gate) -> Result<String, quick_junit::SerializeError> {
     let mut report = Report::new("activation-monitor replay");
-    let mut gate = TestSuite::new("conditions");
-    gate.add_test_cases(conditions.iter().map(|condition| case(condition, total)));
-    report.add_test_suite(gate);
+    let mut conditions = TestSuite::new("conditions");
+    conditions.add_test_cases(gate.conditions().map(case));
+    report.add_test_suite(conditions);
     report.add_test_suites(bags.iter().map(suite));
     report.to_string()
 }
 
-fn case(condition: &Condition, total: &Tally) -> TestCase {
-    let status = match condition.failure(total) {
-        None => TestCaseStatus::success(),
-        Some(failure) => failed(&failure),
-    };
+fn case((condition, failure): (&Condition, Option<&Failure>)) -> TestCase {
+    let status = failure.map_or_else(TestCaseStatus::success, failed);
     TestCase::new(format!("not {condition}"), status)
 }
 
@@ -50,5 +42,6 @@ fn suite(bag: &BagReport) -> TestSuite {
         case.set_system_err(bag.notes.join("\n"));
     }
     suite.add_test_case(case);
+    suite.add_test_cases(bag.gate.conditions().map(self::case));
     suite
 }

@@ -7,7 +7,7 @@ use super::sections::{bag_section, figures_table, summary, terms};
 use crate::evaluation::Interval;
 use crate::evaluation::report_page::{PageError, document, notes, tile};
 use crate::replay::figures::{Figure, false_alarm_interval};
-use crate::replay::gate::{Condition, Failure};
+use crate::replay::gate::Gate;
 use crate::replay::tally::Tally;
 
 const OWN_STYLE: &str = include_str!("style.css");
@@ -28,7 +28,7 @@ pub struct ReplayPage<'a> {
     /// The bags.
     pub bags: &'a [BagReport],
     /// Conditions under which the replay fails.
-    pub conditions: &'a [Condition],
+    pub gate: &'a Gate,
 }
 
 impl ReplayPage<'_> {
@@ -50,7 +50,7 @@ impl ReplayPage<'_> {
                     a href="#terms" { "Terms" }
                 }
                 (self.tiles())
-                (self.gate())
+                (gate_list(self.gate))
                 dl.facts { @for (name, value) in &self.facts { dt { (name) } dd { (value) } } }
                 (notes(self.notes))
                 pre { code { (self.command) } }
@@ -81,6 +81,7 @@ impl ReplayPage<'_> {
                 @if let Some(delay) = figure("detection_delay_secs_p50") {
                     (tile("median delay", seconds(delay), format!("longest {}", seconds(figure("detection_delay_secs_max").unwrap_or(delay)))))
                 }
+                @if let Some((met, all)) = self.expectations() { (tile("as expected", format!("{met} of {all}"), "scenarios")) }
                 @if let Some(accuracy) = figure("accuracy") {
                     (tile("accuracy", format!("{:.1} %", 100.0 * accuracy), format!("{} nominal views", tally.counted.classified)))
                 }
@@ -88,25 +89,28 @@ impl ReplayPage<'_> {
         }
     }
 
-    /// Which conditions hold.
-    fn gate(&self) -> Markup {
-        html! {
-            @if !self.conditions.is_empty() {
-                ul.gate {
-                    @for condition in self.conditions {
-                        @match condition.failure(self.total) {
-                            None => li.passed { "passed: not " code { (condition) } },
-                            Some(failure) => (failed(&failure)),
-                        }
+    /// Recordings of which something is expected: those that are as expected, and all.
+    fn expectations(&self) -> Option<(usize, usize)> {
+        let gates = || self.bags.iter().map(|bag| &bag.gate).filter(|gate| !gate.is_empty());
+        let met = gates().filter(|gate| gate.failures().next().is_none()).count();
+        gates().next().map(|_| (met, gates().count()))
+    }
+}
+
+/// Conditions, and which of them hold.
+pub(super) fn gate_list(gate: &Gate) -> Markup {
+    html! {
+        @if !gate.is_empty() {
+            ul.gate {
+                @for (condition, failure) in gate.conditions() {
+                    @match failure {
+                        None => li.passed { "passed: not " code { (condition) } },
+                        Some(failure) => li.failed { "failed: " code { (failure) } },
                     }
                 }
             }
         }
     }
-}
-
-fn failed(failure: &Failure) -> Markup {
-    html! { li.failed { "failed: " code { (failure) } } }
 }
 
 /// A delay in words.

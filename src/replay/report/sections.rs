@@ -3,11 +3,12 @@
 use maud::{Markup, html};
 
 use super::BagReport;
-use super::page::seconds;
+use super::page::{gate_list, seconds};
 use super::timeline_chart::charts;
 use crate::evaluation::report_page::{PageError, data_uri, notes, p_value};
 use crate::replay::alarms::{Alarm, Cause, Occurrence, Subject};
 use crate::replay::figures::{FIGURES, Figure};
+use crate::replay::gate::Gate;
 use crate::replay::inject::FaultOutcome;
 use crate::replay::select::CameraTopics;
 use crate::replay::tally::Tally;
@@ -34,17 +35,28 @@ pub(super) fn summary(bags: &[BagReport], total: &Tally) -> Markup {
     let row = |tally: &Tally| {
         html! { @for (name, _) in SUMMARY { td { (value(name, tally)) } } }
     };
+    let has_gates = bags.iter().any(|bag| !bag.gate.is_empty());
     html! {
         div.scroll {
             table.figures {
-                thead { tr { th { "bag" } @for (_, heading) in SUMMARY { th { (heading) } } } }
+                thead { tr { th { "bag" } @for (_, heading) in SUMMARY { th { (heading) } } @if has_gates { th { "as expected" } } } }
                 tbody {
                     @for (index, bag) in bags.iter().enumerate() {
-                        tr { th.name scope="row" { a href={ "#bag-" (index + 1) } { (bag.name) } } (row(&bag.tally)) }
+                        tr { th.name scope="row" { a href={ "#bag-" (index + 1) } { (bag.name) } } (row(&bag.tally)) @if has_gates { (as_expected(&bag.gate)) } }
                     }
-                    tr.fused { th.name scope="row" { "all" } (row(total)) }
+                    tr.fused { th.name scope="row" { "all" } (row(total)) @if has_gates { td {} } }
                 }
             }
+        }
+    }
+}
+
+fn as_expected(gate: &Gate) -> Markup {
+    html! {
+        @match gate.failures().count() {
+            _ if gate.is_empty() => td { "–" },
+            0 => td { "yes" },
+            failures => td.wrong { "no, " (failures) " of " (gate.conditions().count()) " fail" },
         }
     }
 }
@@ -87,6 +99,8 @@ pub(super) fn bag_section(index: usize, bag: &BagReport) -> Result<Markup, PageE
     Ok(html! {
         section id={ "bag-" (index + 1) } {
             h2 { (bag.name) }
+            @if !bag.description.is_empty() { p { (bag.description) } }
+            (gate_list(&bag.gate))
             (notes(&bag.notes))
             @for camera in &cameras { (camera) }
             @if !bag.tally.faults.is_empty() { (fault_table(&bag.tally.faults)) }
@@ -191,7 +205,7 @@ fn fault_table(faults: &[FaultOutcome]) -> Markup {
                 thead {
                     tr {
                         th { "fault" } th { "images" } th { "found after" } th { "images until then" } th { "regions alarmed or refused" }
-                        th { "without the fault" }
+                        th { "without the fault" } th { "repeated images" }
                     }
                 }
                 tbody {
@@ -205,6 +219,7 @@ fn fault_table(faults: &[FaultOutcome]) -> Markup {
                             }
                             td { (share(one.alarm_share)) }
                             td { (share(one.alarm_share_without)) }
+                            td { (one.repeated_images) }
                         }
                     }
                 }

@@ -145,6 +145,12 @@ impl Drive {
         Ok(self)
     }
 
+    /// Number of frames of all cameras together.
+    #[must_use]
+    pub fn frames(&self) -> usize {
+        self.script.frames() * self.script.cameras.len().max(1)
+    }
+
     /// Its scenario.
     #[must_use]
     pub fn script(&self) -> &Script {
