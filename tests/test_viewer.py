@@ -102,6 +102,19 @@ class Recordings(WithViewer):
         self.assertGreater(whole_messages(path.read_bytes()), 10)
         self.assertIn(f"live view: file {path}", process.log())
 
+    def test_recordings_take_turns_and_the_oldest_are_removed(self):
+        path = self.folder / "drive.rrd"
+        process, client = self.run_node(viewer="save", viewer_path=path, viewer_max_file_secs=1.0, viewer_max_files=2)
+        newest = self.folder / "drive-3.rrd"
+        self.ask_until(client, newest.exists, "the fourth file")
+        self.assertEqual(client.count("viewer_failed"), 0)
+        self.assertEqual(process.end(), 0, process.log())
+        files = sorted(self.folder.iterdir())
+        self.assertEqual((len(files), files[-1]), (2, newest))
+        for file in files:
+            self.assertGreater(whole_messages(file.read_bytes()), 10)
+            self.assertIn(b"states/camera", file.read_bytes())
+
     def test_a_place_that_cannot_be_written_is_refused_at_the_start(self):
         nowhere = self.folder / "nowhere"
         log = self.failing(viewer="save", viewer_path=nowhere / "x.rrd")
