@@ -6,7 +6,7 @@ use serde_json::json;
 
 use self::layer::KlLayer;
 use super::curve;
-use super::{Detector, DetectorKind, Explanation, Fit, FitError, FitInput, Part, Place, Summary};
+use super::{Detector, DetectorKind, Expectation, Explanation, Fit, FitError, FitInput, Part, Place, Summary};
 use crate::activation::{FeatureLayout, Features, LayerKind};
 use crate::storage::{StorageError, TensorReader, TensorWriter};
 
@@ -62,6 +62,20 @@ impl Detector for GaussianKl {
             })
         });
         Explanation::of(parts)
+    }
+
+    /// Of map layers: μ_cj, and p_j, the share of training images whose KL_j is at least as large (beyond all of them, a Pareto
+    /// tail). That is more than the channel's mean: a channel that is unusually even or uneven has a small p_j, too.
+    fn expectation(&self, features: &Features, layer: usize) -> Option<Expectation> {
+        let (_, learnt) = self.layers.iter().find(|(index, _)| *index == layer)?;
+        let maps = &features.layers[layer];
+        let class = features.predicted_class();
+        Some(Expectation {
+            detector: self.kind(),
+            meaning: "share of training images whose channel is at least as far from the class in mean and spread",
+            means: learnt.means(class).to_vec(),
+            p_values: learnt.p_values(class, maps.mean.view(), maps.variance.as_ref()?.view()),
+        })
     }
 
     fn save(&self, out: &mut TensorWriter<'_>) {

@@ -5,7 +5,10 @@ mod layer;
 use serde_json::json;
 
 use self::layer::PatternLayer;
-use super::{Detector, DetectorKind, Explanation, Fit, FitError, FitInput, NearestExample, Part, Place, Summary};
+use super::{
+    Detector, DetectorKind, Explanation, Fit, FitError, FitInput, NearestExample, Part, PatternComparison, Place,
+    Summary,
+};
 use crate::activation::{FeatureBank, FeatureLayout, Features};
 use crate::pattern::{Neighbour, PatternError, QUANTILES};
 use crate::storage::{Slab, StorageError, TensorReader, TensorWriter};
@@ -90,6 +93,11 @@ impl Detector for PatternHamming {
             }
         }
         ((sum / self.layers.len() as f64) as f32, distance)
+    }
+
+    fn compare_pattern(&self, features: &Features, layer: usize) -> Option<PatternComparison> {
+        let (_, learnt) = self.layers().find(|(index, _)| *index == layer)?;
+        learnt.compare(features.predicted_class(), features.layers[layer].mean.view())
     }
 
     fn save(&self, out: &mut TensorWriter<'_>) {

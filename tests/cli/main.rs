@@ -9,4 +9,5 @@ mod errors;
 mod flow;
 mod replay;
 mod triage;
+mod visualize;
 mod world;
