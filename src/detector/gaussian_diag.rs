@@ -174,6 +174,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_usual_in_the_penultimate_layer_is_known() {
+        // Mean 2, variance 4, as above.
+        let images = [0.0, 4.0, 0.0, 4.0, 0.0, 4.0].map(|z| (0, vector_image(&[1.0], &[z])));
+        let detector = GaussianDiag::fit(&FitInput::new(&bank(&images), None).unwrap()).unwrap();
+        for (z, p_value) in [(2.0, 1.0), (4.0, 0.317_310_5), (-4.0, 0.002_699_8)] {
+            let expectation = detector.expectation(&vector_image(&[1.0], &[z]), 0).unwrap();
+            assert_eq!(expectation.means, [2.0]);
+            assert_relative_eq!(expectation.p_values[0], p_value, max_relative = 1e-4);
+        }
+        assert!(detector.expectation(&vector_image(&[1.0], &[0.0]), 1).is_none());
+    }
+
+    #[test]
     fn constant_neurons_and_empty_classes_give_finite_scores() {
         let images = vec![(0, vector_image(&[1.0, 0.0], &[4.0, 4.0])); 6];
         let detector = GaussianDiag::fit(&FitInput::new(&bank(&images), None).unwrap()).unwrap();

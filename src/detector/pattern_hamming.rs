@@ -190,6 +190,22 @@ mod tests {
     }
 
     #[test]
+    fn patterns_are_compared_bit_by_bit() {
+        let bank = synthetic_bank(3, 40, 1);
+        let detector = PatternHamming::fit(&FitInput::new(&bank, None).unwrap()).unwrap();
+        let mut features = bank.features(2);
+        features.layers[1].mean.mapv_inplace(|z| z + 0.3);
+        let pattern = detector.compare_pattern(&features, 1).unwrap();
+        let differing = pattern.bits.iter().filter(|bit| bit.differs()).count() as u32;
+        assert_eq!(Some(differing), detector.score_and_hamming_distance(&features).1);
+        assert_eq!(pattern.nearest.distance, differing as f32);
+        let is_right = |bit: &crate::detector::Bit| bit.image == (features.layers[1].mean[bit.unit] > bit.threshold);
+        assert!(differing > 0 && pattern.bits.iter().all(is_right));
+        assert!(pattern.bits.is_sorted_by_key(|bit| bit.unit));
+        assert!(detector.compare_pattern(&features, 9).is_none());
+    }
+
+    #[test]
     fn every_layer_has_a_vote() {
         // Two equal layers of 30 neurons; class 0 has ten tracks of one image with up to 9 neurons above the rest.
         let layers = ["one", "two"].map(|name| LayerSpec { name: name.into(), kind: LayerKind::Vector, channels: 30 });

@@ -67,6 +67,25 @@ mod recorded {
             .with_blueprint_panel(BlueprintPanel::from_state(PanelState::Collapsed))
             .with_selection_panel(SelectionPanel::from_state(PanelState::Collapsed))
     }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn pictures_are_written_and_an_earlier_recording_is_kept() {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("pages.rrd");
+            for (pictures, name) in [(1, "pages.rrd"), (30, "pages-1.rrd")] {
+                let mut recorder = PageRecorder::open(&path).unwrap();
+                (0..pictures).for_each(|number| recorder.add(vec![0x89; 10_000], Some(number)).unwrap());
+                assert_eq!(recorder.finish().unwrap(), (pictures, folder.path().join(name)));
+            }
+            let sizes = ["pages.rrd", "pages-1.rrd"].map(|name| folder.path().join(name).metadata().unwrap().len());
+            assert!(sizes[1] > sizes[0] + 1000, "{sizes:?}");
+            assert!(PageRecorder::open(&folder.path().join("no/such.rrd")).is_err());
+        }
+    }
 }
 
 #[cfg(not(feature = "viewer"))]

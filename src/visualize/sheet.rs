@@ -104,7 +104,7 @@ impl Sheet<'_> {
     fn full<'a>(&'a self, layer: &'a LayerView, scales: &Scales) -> Stack<'a> {
         let mut stack = heading(layer, WIDTH);
         let p_values = p_values(layer);
-        stack.push(text(&tiles_in_words(layer), WIDTH));
+        stack.push(text(&tiles_in_words(layer, "its number above it"), WIDTH));
         stack.push(Space(4));
         stack.push(Grid::new(layer.maps(), p_values, scales.activations, Numbers::Each, (WIDTH, 560)));
         stack.push(Space(MARGIN));
@@ -130,6 +130,8 @@ impl Sheet<'_> {
 
     fn brief<'a>(&'a self, layer: &'a LayerView, scales: &Scales) -> Stack<'a> {
         let mut stack = heading(layer, COLUMN);
+        stack.push(text(&tiles_in_words(layer, "in front of every row its first number"), COLUMN));
+        stack.push(Space(4));
         stack.push(Grid::new(layer.maps(), p_values(layer), scales.activations, Numbers::Rows, (COLUMN, 260)));
         stack.push(Space(MARGIN / 2));
         stack.push(self.means(layer, scales, Size::new(COLUMN, 130)));
@@ -201,7 +203,8 @@ fn heading(layer: &LayerView, width: u32) -> Stack<'_> {
     stack
 }
 
-fn tiles_in_words(layer: &LayerView) -> String {
+/// What the tiles are; `numbers` says where their numbers stand.
+fn tiles_in_words(layer: &LayerView, numbers: &str) -> String {
     let unit = layer.unit();
     let all = layer.channels();
     let shown = if all > MOST_CHANNELS {
@@ -213,10 +216,10 @@ fn tiles_in_words(layer: &LayerView) -> String {
         [] => String::new(),
         _ => {
             let Levels { suspect, alarm } = Levels::default();
-            format!("; framed where it is unusual for the class: orange p up to {suspect}, red p up to {alarm}")
+            format!("; framed where unusual for the class: orange p up to {suspect}, red p up to {alarm}")
         }
     };
-    format!("{shown}one tile per {unit} with its number, all on one colour scale{frames}")
+    format!("{shown}one tile per {unit}, {numbers}, all on one colour scale{frames}")
 }
 
 fn deviations(layer: &LayerView, scales: &Scales, size: Size) -> Chart {

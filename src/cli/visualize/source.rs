@@ -8,7 +8,7 @@ use clap::Args;
 use image::RgbImage;
 
 use crate::cli::{bags, interrupt};
-use crate::dataset::bag::{BagError, BagMessage, BagReader, is_recording};
+use crate::dataset::bag::{BagError, BagMessage, BagReader, Unreadable, is_recording};
 use crate::dataset::{ImageFile, unlabelled_images};
 use crate::frame::{self, DecodeOptions, FrameError, Region};
 use crate::intake::recorded;
@@ -170,12 +170,20 @@ impl Bag {
     }
 }
 
-/// The largest region of every image, of one object where its id is given, by the stamp of the image.
+/// The largest region of every image, of one object where its id is given, by the stamp of the image. Messages that cannot be read are
+/// said on stderr.
 fn largest_regions(reader: BagReader, topic: &str, object: Option<&str>) -> anyhow::Result<HashMap<u64, NamedRegion>> {
     let mut largest: HashMap<u64, NamedRegion> = HashMap::new();
+    let mut unreadable = Unreadable::default();
     let area = |named: &NamedRegion| u64::from(named.region.width) * u64::from(named.region.height);
     for message in reader.only(&[topic]) {
-        let (header, regions) = recorded::regions(&message?)?;
+        let (header, regions) = match recorded::regions(&message?) {
+            Ok(read) => read,
+            Err(error) => {
+                unreadable.add(topic, &error);
+                continue;
+            }
+        };
         let nanos = header.stamp.nanos_since_epoch();
         for named in regions.named.into_iter().filter(|named| object.is_none_or(|id| named.id == id)) {
             if largest.get(&nanos).is_none_or(|known| area(&named) > area(known)) {
@@ -183,5 +191,6 @@ fn largest_regions(reader: BagReader, topic: &str, object: Option<&str>) -> anyh
             }
         }
     }
+    unreadable.sentences().for_each(|sentence| eprintln!("warning: {sentence}"));
     Ok(largest)
 }
