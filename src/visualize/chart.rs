@@ -30,6 +30,12 @@ const P_DECADES: f64 = 6.0;
 #[error("cannot draw a chart: {0}")]
 pub struct ChartError(String);
 
+/// Text at a place of the x axis: the number of the channel that is there, where there is one.
+fn channel(x: f64) -> String {
+    let is_channel = (x - x.round()).abs() < 1e-6;
+    if is_channel { (x.round() as i64).to_string() } else { String::new() }
+}
+
 /// The p-value that lies so many powers of ten below 1.
 fn decade(decades: f64, _length: f64) -> String {
     match decades.round() {
@@ -123,7 +129,7 @@ impl Chart {
             .configure_mesh()
             .x_labels((self.size.width / X_TICK) as usize)
             .y_labels(self.y_ticks)
-            .x_label_formatter(&|x| if (x - x.round()).abs() < 1e-6 { format!("{x:.0}") } else { String::new() })
+            .x_label_formatter(&|&x| channel(x))
             .y_label_formatter(&|y| (self.y_text)(*y, self.ends.1 - self.ends.0))
             .axis_style(ink(FAINT))
             .bold_line_style(GRID)
@@ -221,6 +227,15 @@ mod tests {
         });
         assert!(usual < small && small < zero, "{usual} {small} {zero}");
         drawn(&Chart::p_values(String::new(), SIZE, &[f64::NAN, 1.0]));
+    }
+
+    #[test]
+    fn channels_are_whole_numbers() {
+        assert_eq!([channel(-1e-9), channel(0.4), channel(17.0)], ["0", "", "17"]);
+        assert_eq!(
+            [decade(0.0, 6.0), decade(2.0, 6.0), decade(5.0, 6.0), second_decade(3.0, 6.0)],
+            ["1", "0.01", "1e-5", ""]
+        );
     }
 
     #[test]

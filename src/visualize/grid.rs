@@ -23,7 +23,7 @@ const LEGEND: u32 = 104;
 const LEGEND_BAR: Size = Size::new(16, 150);
 /// Largest side of a value, and of a tile, in pixels.
 const LARGEST_VALUE: f64 = 24.0;
-const LARGEST_TILE: f64 = 96.0;
+const LARGEST_TILE: f64 = 192.0;
 /// Smallest longer side of a tile.
 const SMALLEST_TILE: f64 = 8.0;
 
