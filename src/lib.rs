@@ -6,7 +6,9 @@
 pub mod activation;
 pub mod black_box;
 pub mod calibration;
+mod canvas;
 pub mod cli;
+mod colormap;
 pub mod counters;
 pub mod dataset;
 pub mod detector;
@@ -34,4 +36,5 @@ pub mod training;
 pub mod triage;
 mod utc;
 pub mod viewer;
+pub mod visualize;
 mod yaml;

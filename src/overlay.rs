@@ -1,16 +1,14 @@
 //! Verdicts drawn on an image, for people who look at a camera.
 
-use std::convert::Infallible;
-
 use embedded_graphics::mono_font::MonoTextStyle;
 use embedded_graphics::mono_font::iso_8859_1::FONT_9X15_BOLD;
 use embedded_graphics::pixelcolor::Rgb888;
 use embedded_graphics::prelude::*;
-use embedded_graphics::primitives::{PrimitiveStyle, Rectangle};
-use embedded_graphics::text::{Baseline, Text};
+use embedded_graphics::primitives::Rectangle;
 use image::RgbImage;
 use image::imageops::{self, FilterType};
 
+use crate::canvas::Canvas;
 use crate::frame::Region;
 use crate::monitor::Verdict;
 
@@ -53,7 +51,7 @@ pub fn draw(image: RgbImage, marks: &[Mark], heading: &Label) -> RgbImage {
     let boxes: Vec<(Rectangle, &Mark)> =
         marks.iter().filter_map(|mark| Some((rectangle(mark.region, (width, height), scale)?, mark))).collect();
     for (rectangle, mark) in &boxes {
-        canvas.outline(*rectangle, color(mark.label.verdict));
+        canvas.outline(*rectangle, color(mark.label.verdict), STROKE);
     }
     for (rectangle, mark) in &boxes {
         let is_whole = rectangle.size == canvas.size();
@@ -93,35 +91,7 @@ fn label_size(label: &Label) -> Size {
     Size::new(longest * glyph + 2 * PADDING, label.lines.len() as u32 * LINE_HEIGHT + 2 * PADDING)
 }
 
-/// An image that embedded-graphics draws on.
-struct Canvas(RgbImage);
-
-impl OriginDimensions for Canvas {
-    fn size(&self) -> Size {
-        Size::new(self.0.width(), self.0.height())
-    }
-}
-
-impl DrawTarget for Canvas {
-    type Color = Rgb888;
-    type Error = Infallible;
-
-    fn draw_iter<I: IntoIterator<Item = Pixel<Rgb888>>>(&mut self, pixels: I) -> Result<(), Infallible> {
-        for Pixel(Point { x, y }, color) in pixels {
-            let (Ok(x), Ok(y)) = (u32::try_from(x), u32::try_from(y)) else { continue };
-            if let Some(pixel) = self.0.get_pixel_mut_checked(x, y) {
-                pixel.0 = [color.r(), color.g(), color.b()];
-            }
-        }
-        Ok(())
-    }
-}
-
 impl Canvas {
-    fn outline(&mut self, rectangle: Rectangle, color: Rgb888) {
-        let Ok(()) = rectangle.into_styled(PrimitiveStyle::with_stroke(color, STROKE)).draw(self);
-    }
-
     /// Above the rectangle, below it where there is no room, inside where there is none either; `from` is the first row that is free.
     fn label_at(&mut self, rectangle: Rectangle, from: i32, label: &Label) {
         let (size, of_label) = (self.size(), label_size(label));
@@ -143,11 +113,11 @@ impl Canvas {
             return;
         }
         let ground = Rectangle::new(at, label_size(label));
-        let Ok(()) = ground.into_styled(PrimitiveStyle::with_fill(color(label.verdict))).draw(self);
+        self.fill(ground, color(label.verdict));
         let style = MonoTextStyle::new(&FONT_9X15_BOLD, Rgb888::BLACK);
         for (row, line) in label.lines.iter().enumerate() {
             let corner = Point::new(PADDING as i32, (PADDING + row as u32 * LINE_HEIGHT) as i32);
-            let Ok(_) = Text::with_baseline(line, at + corner, style, Baseline::Top).draw(self);
+            self.text(at + corner, line, style);
         }
     }
 }

@@ -31,7 +31,7 @@ fn bags_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 /// Whether a folder has recordings in it.
-fn is_bag(folder: &Path) -> anyhow::Result<bool> {
+pub(super) fn is_bag(folder: &Path) -> anyhow::Result<bool> {
     let is_part = |path: &PathBuf| path.file_name().is_some_and(|name| is_recording(&name.to_string_lossy()));
     Ok(entries(folder)?.iter().any(is_part))
 }

@@ -18,6 +18,7 @@ mod replay;
 mod shard;
 mod synthesize;
 mod triage;
+mod visualize;
 
 use std::process::ExitCode;
 
@@ -40,6 +41,8 @@ Examples:
   activation-monitor synthesize --output drive
   activation-monitor replay --model models/signs --monitor signs.monitor drive
   activation-monitor triage events --output triage
+  activation-monitor visualize --model models/signs --monitor signs.monitor \\
+      --output layers.png photo.jpg
 
 A model is a folder with model.pt and model.json. Every command has --help.";
 
@@ -64,6 +67,7 @@ enum Command {
     Synthesize(SynthesizeArgs),
     Replay(Box<replay::Replay>),
     Triage(triage::Triage),
+    Visualize(visualize::Visualize),
 }
 
 impl Command {
@@ -77,6 +81,7 @@ impl Command {
             Self::Synthesize(options) => synthesize::run(options),
             Self::Replay(command) => command.run(),
             Self::Triage(command) => command.run(),
+            Self::Visualize(command) => command.run(),
         }
     }
 }

@@ -55,12 +55,17 @@ pub(super) fn write_into(folder: &Path, name: &str, text: &str) -> anyhow::Resul
     Ok(())
 }
 
-/// Writes `text` to `path`. The file is either complete or untouched.
-pub(super) fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+/// Where a file is written until it is complete.
+pub(super) fn partial(path: &Path) -> PathBuf {
     let mut partial = path.as_os_str().to_owned();
     partial.push(".partial");
-    let partial = PathBuf::from(partial);
-    fs::write(&partial, text)
+    PathBuf::from(partial)
+}
+
+/// Writes text or bytes to `path`. The file is either complete or untouched.
+pub(super) fn write(path: &Path, content: impl AsRef<[u8]>) -> anyhow::Result<()> {
+    let partial = partial(path);
+    fs::write(&partial, content)
         .and_then(|()| fs::rename(&partial, path))
         .with_context(|| format!("cannot write {}", path.display()))
 }

@@ -7,7 +7,9 @@ use serde_json::json;
 
 use super::arrays::Matrix;
 use super::statistics::{ClassMoments, PRIOR_IMAGES, to_f32, variance_floor};
-use super::{Detector, DetectorKind, Explanation, Fit, FitError, FitInput, Part, Place, Summary};
+use super::{
+    Detector, DetectorKind, Expectation, Explanation, Fit, FitError, FitInput, Part, Place, Summary, two_sided_p_value,
+};
 use crate::activation::{FeatureLayout, Features};
 use crate::storage::{Slab, StorageError, TensorReader, TensorWriter};
 
@@ -57,6 +59,26 @@ impl Detector for GaussianDiag {
             value,
             expected,
         }))
+    }
+
+    /// Of the penultimate layer: μ_cj, and the two-sided p-value of z_j under the normal distribution with that mean and σ²_cj
+    /// ([`two_sided_p_value`]).
+    fn expectation(&self, features: &Features, layer: usize) -> Option<Expectation> {
+        if layer != self.penultimate {
+            return None;
+        }
+        let class = features.predicted_class();
+        let (means, precisions) = (self.means.row(class), self.precisions.row(class));
+        let neurons = features.layers[layer].mean.iter().zip(means.iter().zip(precisions));
+        let p_value = |(&z, (&mean, &precision)): (&f32, (&f32, &f32))| {
+            two_sided_p_value((f64::from(z) - f64::from(mean)) * f64::from(precision).sqrt())
+        };
+        Some(Expectation {
+            detector: self.kind(),
+            meaning: "two-sided, normal distribution of the neuron over the training images of the class",
+            means: means.to_vec(),
+            p_values: neurons.map(p_value).collect(),
+        })
     }
 
     fn save(&self, out: &mut TensorWriter<'_>) {
@@ -149,6 +171,19 @@ mod tests {
         assert_eq!(part.place, Place::Unit { layer: 1, unit: 7 });
         assert_eq!(part.value, features.layers[1].mean[7]);
         assert!((part.value - part.expected - 30.0).abs() < 5.0 && part.contribution > 0.9 * detector.score(&features));
+    }
+
+    #[test]
+    fn what_is_usual_in_the_penultimate_layer_is_known() {
+        // Mean 2, variance 4, as above.
+        let images = [0.0, 4.0, 0.0, 4.0, 0.0, 4.0].map(|z| (0, vector_image(&[1.0], &[z])));
+        let detector = GaussianDiag::fit(&FitInput::new(&bank(&images), None).unwrap()).unwrap();
+        for (z, p_value) in [(2.0, 1.0), (4.0, 0.317_310_5), (-4.0, 0.002_699_8)] {
+            let expectation = detector.expectation(&vector_image(&[1.0], &[z]), 0).unwrap();
+            assert_eq!(expectation.means, [2.0]);
+            assert_relative_eq!(expectation.p_values[0], p_value, max_relative = 1e-4);
+        }
+        assert!(detector.expectation(&vector_image(&[1.0], &[0.0]), 1).is_none());
     }
 
     #[test]

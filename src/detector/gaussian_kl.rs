@@ -6,7 +6,7 @@ use serde_json::json;
 
 use self::layer::KlLayer;
 use super::curve;
-use super::{Detector, DetectorKind, Explanation, Fit, FitError, FitInput, Part, Place, Summary};
+use super::{Detector, DetectorKind, Expectation, Explanation, Fit, FitError, FitInput, Part, Place, Summary};
 use crate::activation::{FeatureLayout, Features, LayerKind};
 use crate::storage::{StorageError, TensorReader, TensorWriter};
 
@@ -62,6 +62,20 @@ impl Detector for GaussianKl {
             })
         });
         Explanation::of(parts)
+    }
+
+    /// Of map layers: μ_cj, and p_j, the share of training images whose KL_j is at least as large (beyond all of them, a Pareto
+    /// tail). That is more than the channel's mean: a channel that is unusually even or uneven has a small p_j, too.
+    fn expectation(&self, features: &Features, layer: usize) -> Option<Expectation> {
+        let (_, learnt) = self.layers.iter().find(|(index, _)| *index == layer)?;
+        let maps = &features.layers[layer];
+        let class = features.predicted_class();
+        Some(Expectation {
+            detector: self.kind(),
+            meaning: "share of training images whose channel is at least as far from their class in mean and spread",
+            means: learnt.means(class).to_vec(),
+            p_values: learnt.p_values(class, maps.mean.view(), maps.variance.as_ref()?.view()),
+        })
     }
 
     fn save(&self, out: &mut TensorWriter<'_>) {
@@ -132,5 +146,25 @@ mod tests {
         features.layers[0].variance.as_mut().unwrap().fill(0.0);
         assert!(detector.score(&features) > scores[scores.len() - 1]);
         assert_survives_a_file(&detector, &bank);
+    }
+
+    #[test]
+    fn p_values_of_channels_make_the_score() {
+        let bank = synthetic_bank(3, 80, 5);
+        let detector = GaussianKl::fit(&FitInput::new(&bank, None).unwrap()).unwrap();
+        for row in 0..20 {
+            let features = bank.features(row);
+            let expectation = detector.expectation(&features, 0).unwrap();
+            let channels = expectation.p_values.len();
+            assert_eq!(channels, expectation.means.len());
+            assert!(expectation.p_values.iter().all(|p_value| (0.0..=1.0).contains(p_value)));
+            let sum: f64 = expectation.p_values.iter().map(|p_value| p_value.ln()).sum();
+            approx::assert_relative_eq!(
+                -2.0 * sum / channels as f64,
+                f64::from(detector.score(&features)),
+                epsilon = 1e-4
+            );
+            assert!(detector.expectation(&features, 1).is_none(), "a vector");
+        }
     }
 }

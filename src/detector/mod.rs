@@ -8,6 +8,7 @@
 mod arrays;
 mod box_distance;
 mod coarse;
+mod comparison;
 mod curve;
 mod decoy;
 mod elementary;
@@ -41,6 +42,7 @@ mod whitening;
 pub(crate) mod testing;
 
 pub use box_distance::BoxDistance;
+pub use comparison::{Bit, Expectation, PatternComparison, two_sided_p_value};
 pub use decoy::Decoy;
 pub use energy::Energy;
 pub use explanation::{Explanation, MAX_PARTS, NearestExample, Part, Place};
@@ -84,6 +86,18 @@ pub trait Detector: Send + Sync + std::fmt::Debug {
     /// class; `None` for a detector without patterns. The same conditions as for [`Detector::score`].
     fn score_and_hamming_distance(&self, features: &Features) -> (f32, Option<u32>) {
         (self.score(features), None)
+    }
+
+    /// What is usual in every neuron (or channel) of layer `layer` for the predicted class, and how unusual this image is there;
+    /// `None` where the detector knows no such thing of this layer. The same conditions as for [`Detector::score`].
+    fn expectation(&self, _features: &Features, _layer: usize) -> Option<Expectation> {
+        None
+    }
+
+    /// The binary pattern of layer `layer` beside the nearest one seen in training; `None` where the detector has no patterns
+    /// of this layer. The same conditions as for [`Detector::score`].
+    fn compare_pattern(&self, _features: &Features, _layer: usize) -> Option<PatternComparison> {
+        None
     }
 
     /// Writes what [`Fit::load`] reads.

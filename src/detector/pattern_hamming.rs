@@ -5,7 +5,10 @@ mod layer;
 use serde_json::json;
 
 use self::layer::PatternLayer;
-use super::{Detector, DetectorKind, Explanation, Fit, FitError, FitInput, NearestExample, Part, Place, Summary};
+use super::{
+    Detector, DetectorKind, Explanation, Fit, FitError, FitInput, NearestExample, Part, PatternComparison, Place,
+    Summary,
+};
 use crate::activation::{FeatureBank, FeatureLayout, Features};
 use crate::pattern::{Neighbour, PatternError, QUANTILES};
 use crate::storage::{Slab, StorageError, TensorReader, TensorWriter};
@@ -90,6 +93,11 @@ impl Detector for PatternHamming {
             }
         }
         ((sum / self.layers.len() as f64) as f32, distance)
+    }
+
+    fn compare_pattern(&self, features: &Features, layer: usize) -> Option<PatternComparison> {
+        let (_, learnt) = self.layers().find(|(index, _)| *index == layer)?;
+        learnt.compare(features.predicted_class(), features.layers[layer].mean.view())
     }
 
     fn save(&self, out: &mut TensorWriter<'_>) {
@@ -179,6 +187,22 @@ mod tests {
             assert_eq!(distance(&[0.0, 1.0], z), Some(0), "a class without images: all patterns count");
         }
         assert_eq!(detector.score(&vector_image(&[1.0, 0.0], &[0.0])), 0.0);
+    }
+
+    #[test]
+    fn patterns_are_compared_bit_by_bit() {
+        let bank = synthetic_bank(3, 40, 1);
+        let detector = PatternHamming::fit(&FitInput::new(&bank, None).unwrap()).unwrap();
+        let mut features = bank.features(2);
+        features.layers[1].mean.mapv_inplace(|z| z + 0.3);
+        let pattern = detector.compare_pattern(&features, 1).unwrap();
+        let differing = pattern.bits.iter().filter(|bit| bit.differs()).count() as u32;
+        assert_eq!(Some(differing), detector.score_and_hamming_distance(&features).1);
+        assert_eq!(pattern.nearest.distance, differing as f32);
+        let is_right = |bit: &crate::detector::Bit| bit.image == (features.layers[1].mean[bit.unit] > bit.threshold);
+        assert!(differing > 0 && pattern.bits.iter().all(is_right));
+        assert!(pattern.bits.is_sorted_by_key(|bit| bit.unit));
+        assert!(detector.compare_pattern(&features, 9).is_none());
     }
 
     #[test]

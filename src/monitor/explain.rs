@@ -170,7 +170,7 @@ impl fmt::Display for NearestClass {
 }
 
 /// A number with about three digits; whole numbers without decimals.
-struct Short(f32);
+pub(crate) struct Short(pub f32);
 
 impl fmt::Display for Short {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -50,12 +50,7 @@ impl Monitor {
     /// [`MonitorError::Features`] when the features come from another model, [`MonitorError::NonFinite`] when an
     /// activation is NaN or infinite.
     pub fn judge(&self, features: &Features) -> Result<Judgement, MonitorError> {
-        if !features.matches(&self.metadata.layout) {
-            return Err(MonitorError::Features { expected: super::metadata::describe(&self.metadata.layout) });
-        }
-        if !features.is_finite() {
-            return Err(MonitorError::NonFinite { image: String::new() });
-        }
+        self.check_features(features)?;
         let class = features.predicted_class();
         let results = self.detectors.iter().map(|calibrated| calibrated.result(class, features));
         let (detectors, distances): (Vec<DetectorResult>, Vec<Option<u32>>) = results.unzip();
@@ -69,6 +64,17 @@ impl Monitor {
             detectors,
             fused: DetectorResult { name: FUSED, score: fused, p_value: self.fused.of(class).p_value(fused) },
         })
+    }
+
+    /// Whether detectors can look at these features.
+    pub(super) fn check_features(&self, features: &Features) -> Result<(), MonitorError> {
+        if !features.matches(&self.metadata.layout) {
+            return Err(MonitorError::Features { expected: super::metadata::describe(&self.metadata.layout) });
+        }
+        if !features.is_finite() {
+            return Err(MonitorError::NonFinite { image: String::new() });
+        }
+        Ok(())
     }
 }
 

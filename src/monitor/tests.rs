@@ -175,6 +175,21 @@ fn the_most_suspicious_detectors_explain_themselves() {
 }
 
 #[test]
+fn layers_are_compared_with_what_detectors_keep() {
+    let monitor = fitted();
+    let features = probes().remove(0);
+    for layer in 0..2 {
+        let known = monitor.compare_layer(&features, layer).unwrap();
+        let channels = features.layers[layer].mean.len();
+        assert_eq!(known.expectation.map(|expectation| expectation.p_values.len()), Some(channels));
+        assert!(known.pattern.is_some_and(|pattern| pattern.bits.iter().all(|bit| bit.unit < channels)));
+    }
+    let mut broken = features;
+    broken.layers[0].mean[0] = f32::NAN;
+    assert!(matches!(monitor.compare_layer(&broken, 0), Err(MonitorError::NonFinite { .. })));
+}
+
+#[test]
 fn another_model_is_refused() {
     let monitor = fitted();
     let layout = &monitor.metadata().layout;

@@ -32,7 +32,7 @@ pub use outputs::{NODE, Outputs, RowFile};
 pub use report::{BagReport, ReplayPage, json as report_json, junit};
 pub use rows::Row;
 pub use run::{Answered, Cost, Listener, OpenBag, Played, Player};
-pub use select::{CameraTopics, Choice, Selection};
+pub use select::{CameraTopics, Choice, Selection, select};
 pub use tally::{Counted, Counter, Tally};
 pub use timeline::{Point, Timeline};
 pub use truth::{CameraTruth, Truth, TruthError, TruthTable};

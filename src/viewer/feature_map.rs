@@ -3,8 +3,8 @@
 use image::{Rgb, RgbImage};
 use ndarray::{ArrayView1, ArrayView2, ArrayView3, Axis};
 
-use super::colormap::viridis;
 use crate::activation::LayerActivation;
+use crate::colormap::viridis;
 
 /// Channels that are drawn at most; the first ones, so that a channel keeps its place over time.
 const MAX_CHANNELS: usize = 64;

@@ -1,16 +1,16 @@
 //! Live view and recordings in rerun: camera image, regions, p-values over time, verdict and feature maps.
 //!
-//! The only place that touches rerun, whose SDK blocks when nobody reads: it runs on its own thread behind a bounded
+//! [`PageRecorder`] keeps pictures that were drawn elsewhere. The only place that touches rerun, whose SDK blocks when nobody reads: it runs on its own thread behind a bounded
 //! queue that drops the oldest frame. Every second that thread asks whether what it handed over has arrived: only then a frame
 //! counts as shown, and [`Viewer::failure`] says why others do not. Without the feature `viewer`, [`Viewer::start`] says that it is not built in.
 
 mod answer;
-mod colormap;
 mod feature_map;
 mod frame;
 mod health;
 #[cfg(feature = "viewer")]
 mod layout;
+mod pages;
 #[cfg(feature = "viewer")]
 mod recorder;
 #[cfg(feature = "viewer")]
@@ -23,6 +23,7 @@ mod thread;
 pub use answer::frame;
 pub use feature_map::render;
 pub use frame::{ViewChange, ViewFrame, ViewPicture, ViewRegion};
+pub use pages::PageRecorder;
 pub use text::verdict_text;
 pub use thread::{Viewer, ViewerCounts};
 

@@ -10,4 +10,5 @@ mod flow;
 mod replay;
 mod scenarios;
 mod triage;
+mod visualize;
 mod world;

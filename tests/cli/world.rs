@@ -121,6 +121,15 @@ pub fn save(path: &Path, image: &RgbImage) {
 /// Writes a model that takes the difference of every pair of colours per pixel, averages, and adds up what speaks for
 /// each class. `weight` scales the logits.
 pub fn write_model(folder: &Path, weight: f32) {
+    write(folder, &network(weight, 0.0));
+}
+
+/// Writes a model whose activations are all infinite.
+pub fn write_broken_model(folder: &Path) {
+    write(folder, &network(4.0, f32::INFINITY));
+}
+
+fn write(folder: &Path, network: &ScriptModule) {
     fs::create_dir_all(folder).unwrap();
     let layer = |name: &str, kind| ManifestLayer { name: name.into(), kind };
     let manifest = Manifest {
@@ -136,10 +145,10 @@ pub fn write_model(folder: &Path, weight: f32) {
         license: String::new(),
     };
     fs::write(folder.join("model.json"), serde_json::to_string(&manifest).unwrap()).unwrap();
-    network(weight).save(&folder.join("model.pt")).unwrap();
+    network.save(&folder.join("model.pt")).unwrap();
 }
 
-fn network(weight: f32) -> ScriptModule {
+fn network(weight: f32, bias: f32) -> ScriptModule {
     let pairs = [(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)];
     let sign = |channel, (plus, minus)| f32::from(u8::from(channel == plus)) - f32::from(u8::from(channel == minus));
     let differences = pairs.iter().flat_map(|&pair| (0..3).map(move |channel| sign(channel, pair))).collect();
@@ -149,7 +158,7 @@ fn network(weight: f32) -> ScriptModule {
         class_name: "Colours".into(),
         parameters: vec![
             parameter("pair_weight", &[6, 3, 1, 1], differences),
-            parameter("pair_bias", &[6], vec![0.0; 6]),
+            parameter("pair_bias", &[6], vec![bias; 6]),
             parameter("head_weight", &[3, 6], (0..3).flat_map(speaks).collect()),
             parameter("head_bias", &[3], vec![0.0; 3]),
         ],

@@ -126,9 +126,24 @@ impl KlLayer {
         mean: ArrayView1<'_, f32>,
         variance: ArrayView1<'_, f32>,
     ) -> impl Iterator<Item = f64> {
+        let weight = 2.0 / self.knots.rows() as f64;
+        self.minus_ln_p(class, mean, variance).map(move |surprise| weight * surprise)
+    }
+
+    /// p_j of every channel, above 0 to 1.
+    pub fn p_values(&self, class: usize, mean: ArrayView1<'_, f32>, variance: ArrayView1<'_, f32>) -> Vec<f64> {
+        self.minus_ln_p(class, mean, variance).map(|surprise| (-surprise).exp()).collect()
+    }
+
+    fn minus_ln_p(
+        &self,
+        class: usize,
+        mean: ArrayView1<'_, f32>,
+        variance: ArrayView1<'_, f32>,
+    ) -> impl Iterator<Item = f64> {
         let divergences = self.gaussians.divergences(class, mean, variance);
-        let (step, weight) = (f64::from(self.step), 2.0 / self.knots.rows() as f64);
-        divergences.into_iter().zip(self.knots.iter()).map(move |(kl, knots)| weight * curve::surprise(knots, step, kl))
+        let step = f64::from(self.step);
+        divergences.into_iter().zip(self.knots.iter()).map(move |(kl, knots)| curve::surprise(knots, step, kl))
     }
 
     /// μ_cj of every channel of a class.

@@ -4,9 +4,9 @@ use ndarray::{ArrayView1, ArrayView2, Axis};
 use rayon::prelude::*;
 
 use crate::calibration::group_of;
-use crate::detector::FitInput;
 use crate::detector::curve::{self, KNOTS};
 use crate::detector::statistics::correlation_ratio;
+use crate::detector::{Bit, FitInput, NearestExample, PatternComparison};
 use crate::pattern::{Binarizer, Neighbour, Pattern, PatternError, PatternSet, PatternSetBuilder, Scope};
 use crate::storage::{Slab, StorageError, TensorReader, TensorWriter};
 
@@ -118,6 +118,28 @@ impl PatternLayer {
             }
         }
         found
+    }
+
+    /// An image's pattern beside the nearest training pattern, bit by bit; `None` only when there is no training pattern at all.
+    pub fn compare(&self, class: usize, activations: ArrayView1<'_, f32>) -> Option<PatternComparison> {
+        let nearest = self.nearest(class, activations)?;
+        let (pattern, other) = (self.binarizer.pattern(activations), self.set.pattern(nearest.index));
+        let is_on = |pattern: &Pattern, bit: usize| pattern.words()[bit / 64] >> (bit % 64) & 1 == 1;
+        let bits = self.binarizer.neurons().iter().zip(self.binarizer.thresholds()).enumerate();
+        let bits = bits.map(|(bit, (&neuron, &threshold))| Bit {
+            unit: neuron as usize,
+            threshold,
+            image: is_on(&pattern, bit),
+            nearest: is_on(&other, bit),
+        });
+        Some(PatternComparison {
+            bits: bits.collect(),
+            nearest: NearestExample {
+                class: self.class_of(nearest.index),
+                distance: nearest.distance as f32,
+                images: self.images(nearest.index),
+            },
+        })
     }
 
     /// Writes the binarizer, the set and the tensors `knots` and `step`.

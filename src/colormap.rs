@@ -15,7 +15,7 @@ const VIRIDIS: [[u8; 3]; 10] = [
 ];
 
 /// Colour of `value`, linearly interpolated between the ten; values outside of 0..1 are clamped, NaN is black.
-pub(super) fn viridis(value: f32) -> [u8; 3] {
+pub(crate) fn viridis(value: f32) -> [u8; 3] {
     if value.is_nan() {
         return [0, 0, 0];
     }
