@@ -65,7 +65,7 @@ pub fn model_id(classifier: &Classifier) -> ModelId {
 #[derive(Debug)]
 pub struct Pipeline {
     classifier: Classifier,
-    monitor: Option<Monitor>,
+    monitor: Option<Arc<Monitor>>,
 }
 
 /// One class with its softmax probability (0..1).
@@ -197,7 +197,7 @@ impl Pipeline {
     /// [`PipelineError`] when either cannot be loaded or they do not belong together.
     pub fn load(model: &Path, monitor: Option<&Path>, device: &DeviceChoice) -> Result<Self, PipelineError> {
         let classifier = Classifier::load(model, device)?;
-        let monitor = monitor.map(Monitor::load).transpose()?;
+        let monitor = monitor.map(Monitor::load).transpose()?.map(Arc::new);
         if let Some(monitor) = &monitor {
             monitor.check_model(&model_id(&classifier), classifier.layout())?;
         }
@@ -213,7 +213,13 @@ impl Pipeline {
     /// The monitor, where one was given.
     #[must_use]
     pub fn monitor(&self) -> Option<&Monitor> {
-        self.monitor.as_ref()
+        self.monitor.as_deref()
+    }
+
+    /// The monitor, to be shared with those that look at what it knows.
+    #[must_use]
+    pub fn shared_monitor(&self) -> Option<Arc<Monitor>> {
+        self.monitor.clone()
     }
 
     /// Judges the regions of one image; see [`Pipeline::judge`].

@@ -1,32 +1,52 @@
 //! Pictures of activations: one tile per channel.
 
+use std::collections::HashSet;
+
 use image::{Rgb, RgbImage};
 use ndarray::{ArrayView1, ArrayView2, ArrayView3, Axis};
 
 use crate::activation::LayerActivation;
 use crate::colormap::viridis;
 
-/// Channels that are drawn at most; the first ones, so that a channel keeps its place over time.
+/// Channels that are drawn at most.
 const MAX_CHANNELS: usize = 64;
 
 /// Colour between the tiles.
 const GAP: Rgb<u8> = Rgb([24, 24, 24]);
 
+/// A channel in a picture of a layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tile {
+    /// Index of the channel.
+    pub channel: usize,
+    /// Left, top, width and height in pixels of the picture.
+    pub rectangle: [u32; 4],
+}
+
 /// Picture of one layer for image `row` of the batch: feature maps as a grid of tiles, a vector as a grid of cells.
 /// `None` when there is nothing to draw.
 #[must_use]
 pub fn render(layer: &LayerActivation, row: usize) -> Option<RgbImage> {
+    render_in_order(layer, row, &[]).map(|(picture, _)| picture)
+}
+
+/// The same with the tiles of feature maps in an order; channels that are not in it follow. Returns where they are, too.
+#[must_use]
+pub fn render_in_order(layer: &LayerActivation, row: usize, order: &[usize]) -> Option<(RgbImage, Vec<Tile>)> {
     match layer {
-        LayerActivation::Map(values) if row < values.len_of(Axis(0)) => tiles(values.index_axis(Axis(0), row)),
-        LayerActivation::Vector(values) if row < values.nrows() => cells(values.row(row)),
+        LayerActivation::Map(values) if row < values.len_of(Axis(0)) => tiles(values.index_axis(Axis(0), row), order),
+        LayerActivation::Vector(values) if row < values.nrows() => Some((cells(values.row(row))?, Vec::new())),
         _ => None,
     }
 }
 
 /// `C×H×W` maps as tiles of `W×H` pixels with a gap of one pixel, all on one colour scale from 0 (or the smallest
 /// value, if that is negative) to the largest.
-fn tiles(maps: ArrayView3<'_, f32>) -> Option<RgbImage> {
+fn tiles(maps: ArrayView3<'_, f32>, order: &[usize]) -> Option<(RgbImage, Vec<Tile>)> {
     let (channels, height, width) = maps.dim();
+    let mut order: Vec<usize> = order.iter().copied().filter(|channel| *channel < channels).collect();
+    let named: HashSet<usize> = order.iter().copied().collect();
+    order.extend((0..channels).filter(|channel| !named.contains(channel)));
     let channels = channels.min(MAX_CHANNELS);
     if channels == 0 || height == 0 || width == 0 {
         return None;
@@ -36,11 +56,13 @@ fn tiles(maps: ArrayView3<'_, f32>) -> Option<RgbImage> {
     let rows = channels.div_ceil(columns);
     let size = |count: usize, length: usize| u32::try_from(count * (length + 1) - 1).ok();
     let mut picture = RgbImage::from_pixel(size(columns, width)?, size(rows, height)?, GAP);
-    for (channel, map) in maps.axis_iter(Axis(0)).take(channels).enumerate() {
-        let corner = ((channel % columns) * (width + 1), (channel / columns) * (height + 1));
-        draw(&mut picture, corner, map, scale);
+    let mut tiles = Vec::new();
+    for (place, &channel) in order.iter().take(channels).enumerate() {
+        let (left, top) = ((place % columns) * (width + 1), (place / columns) * (height + 1));
+        draw(&mut picture, (left, top), maps.index_axis(Axis(0), channel), scale);
+        tiles.push(Tile { channel, rectangle: [left, top, width, height].map(|length| length as u32) });
     }
-    Some(picture)
+    Some((picture, tiles))
 }
 
 fn draw(picture: &mut RgbImage, (left, top): (usize, usize), map: ArrayView2<'_, f32>, scale: Scale) {
@@ -104,6 +126,16 @@ mod tests {
         assert_eq!(picture.get_pixel(0, 0).0, viridis(0.0));
         assert_eq!(picture.get_pixel(3, 1), &GAP);
         assert_eq!(picture.get_pixel(6, 1).0, viridis(1.0));
+    }
+
+    #[test]
+    fn tiles_stand_in_the_order_that_is_asked_for() {
+        let maps = Array4::from_shape_fn((1, 3, 2, 3), |(_, channel, _, _)| channel as f32);
+        let (picture, tiles) = render_in_order(&LayerActivation::Map(maps), 0, &[2, 9]).unwrap();
+        assert_eq!(tiles.iter().map(|tile| tile.channel).collect::<Vec<_>>(), [2, 0, 1]);
+        assert_eq!(picture.get_pixel(0, 0).0, viridis(1.0));
+        let [left, top, width, height] = tiles[1].rectangle;
+        assert_eq!((width, height, picture.get_pixel(left, top).0), (3, 2, viridis(0.0)));
     }
 
     #[test]

@@ -16,6 +16,10 @@ pub(super) mod path {
     pub const REGIONS: &str = "camera/image/regions";
     /// The region that has the focus, cut out.
     pub const FOCUS: &str = "focus";
+    /// The same with heat where it differs from the training images.
+    pub const DEVIATION: &str = "deviation";
+    /// Binary patterns beside the nearest ones seen in training.
+    pub const PATTERNS: &str = "patterns";
     /// Verdicts in words.
     pub const VERDICT: &str = "verdict";
     /// What happened, one line per change of the verdict.
@@ -68,6 +72,11 @@ fn page(options: &ViewerOptions, camera: Option<&str>) -> Horizontal {
         right.push(Spatial2DView::new(name.clone()).with_origin(origin).into());
         shares.push(3.0);
     }
+    if options.monitor.is_some() {
+        let patterns = Spatial2DView::new("pattern above the nearest of the training, differences red");
+        right.push(patterns.with_origin(path::of(camera, path::PATTERNS)).into());
+        shares.push(1.0);
+    }
     let right = Vertical::new(right).with_row_shares(shares);
     Horizontal::new([left.into(), right.into()]).with_column_shares([3.0, 2.0])
 }
@@ -86,8 +95,9 @@ fn words(camera: Option<&str>) -> ContainerLike {
     let verdict = Horizontal::new([
         TextDocumentView::new("verdict").with_origin(path::of(camera, path::VERDICT)).into(),
         Spatial2DView::new("strangest region").with_origin(path::of(camera, path::FOCUS)).into(),
+        Spatial2DView::new("where it is unusual").with_origin(path::of(camera, path::DEVIATION)).into(),
     ])
-    .with_column_shares([2.0, 1.0])
+    .with_column_shares([2.0, 1.0, 1.0])
     .with_name("verdict");
     Tabs::new([verdict.into(), TextLogView::new("events").with_origin(path::of(camera, path::EVENTS)).into()]).into()
 }

@@ -5,6 +5,8 @@
 //! counts as shown, and [`Viewer::failure`] says why others do not. Without the feature `viewer`, [`Viewer::start`] says that it is not built in.
 
 mod answer;
+#[cfg(feature = "viewer")]
+mod deviation;
 mod feature_map;
 mod frame;
 mod health;
@@ -21,15 +23,17 @@ mod text;
 mod thread;
 
 pub use answer::frame;
-pub use feature_map::render;
+pub use feature_map::{Tile, render, render_in_order};
 pub use frame::{ViewChange, ViewFrame, ViewPicture, ViewRegion};
 pub use pages::PageRecorder;
-pub use text::verdict_text;
+pub use text::{deviation_text, verdict_text};
 pub use thread::{Viewer, ViewerCounts};
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::monitor::Monitor;
 use crate::pipeline::Pipeline;
 
 /// Where the view goes.
@@ -55,7 +59,7 @@ pub struct Rotation {
 }
 
 /// What to show and how much to queue.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct ViewerOptions {
     /// Where the view goes.
     pub target: ViewerTarget,
@@ -69,6 +73,8 @@ pub struct ViewerOptions {
     pub shown: Vec<usize>,
     /// Names of the detectors, in the order of [`ViewRegion::detectors`].
     pub detectors: Vec<String>,
+    /// What is known of the training images; without it layers are shown as they are.
+    pub monitor: Option<Arc<Monitor>>,
     /// Frames that wait before the oldest is dropped.
     pub queue: usize,
 }
@@ -92,7 +98,16 @@ impl ViewerOptions {
             monitor.metadata().detectors.iter().map(|detector| detector.name.to_string()).collect()
         });
         let shown = choose_layers(shown, &layers)?;
-        Ok(Self { target, rotation: Rotation::default(), cameras, layers, shown, detectors, queue })
+        Ok(Self {
+            target,
+            rotation: Rotation::default(),
+            cameras,
+            layers,
+            shown,
+            detectors,
+            monitor: pipeline.shared_monitor(),
+            queue,
+        })
     }
 }
 

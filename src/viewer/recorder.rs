@@ -6,12 +6,14 @@ use image::RgbImage;
 use rerun::{AsComponents, Boxes2D, Clear, Color, EncodedImage, Image, Scalars, SeriesLines};
 use rerun::{StateChange, StateConfiguration, TextDocument, TextLog, TextLogLevel};
 
+use super::deviation::{self, LayerDeviation, UNUSUAL};
 use super::layout::{ROS_TIME, blueprint, path};
 use super::sink::{Link, Looked};
 use super::thread::{Check, Screen};
 use super::{
     ViewChange, ViewFrame, ViewPicture, ViewRegion, ViewerError, ViewerOptions, ViewerTarget, feature_map, text,
 };
+use crate::activation::LayerActivation;
 use crate::detector::{DetectorKind, Family};
 use crate::frame::encode_jpeg;
 use crate::monitor::{FUSED, Verdict};
@@ -74,8 +76,10 @@ impl Screen for Recorder {
         self.event(&frame);
         if let Some(picture) = &frame.picture {
             self.regions(&frame, picture);
-            self.focus(&frame, picture);
-            self.log(path::VERDICT, &TextDocument::from_markdown(text::verdict_text(&frame)));
+            let deviations = self.deviations(&frame, picture);
+            self.focus(&frame, picture, &deviations);
+            let words = text::verdict_text(&frame) + &self.deviations_in_words(&deviations);
+            self.log(path::VERDICT, &TextDocument::from_markdown(words));
             self.image(frame.picture);
         }
         true
@@ -201,17 +205,73 @@ impl Recorder {
         self.log(path::REGIONS, &boxes);
     }
 
-    /// Crop and feature maps of the region that has the focus.
-    fn focus(&self, frame: &ViewFrame, picture: &ViewPicture) {
+    /// The shown layers of the region that has the focus beside the training images.
+    fn deviations(&self, frame: &ViewFrame, picture: &ViewPicture) -> Vec<LayerDeviation> {
+        let row = frame.focus().and_then(|focus| focus.row);
+        let known = self.options.monitor.as_ref().zip(picture.activations.as_ref()).zip(row);
+        known.map_or_else(Vec::new, |((monitor, activations), row)| {
+            deviation::deviations(monitor, activations, row, &self.options.shown)
+        })
+    }
+
+    /// Crop, heat, feature maps and patterns of the region that has the focus.
+    fn focus(&self, frame: &ViewFrame, picture: &ViewPicture, deviations: &[LayerDeviation]) {
         let Some(focus) = frame.focus() else { return };
-        if let Some(crop) = picture.crop(focus.region) {
-            self.pixels(path::FOCUS, crop);
+        let crop = picture.crop(focus.region);
+        if let Some(crop) = &crop {
+            self.pixels(path::FOCUS, crop.clone());
         }
         let (Some(activations), Some(row)) = (&picture.activations, focus.row) else { return };
+        let whole = crop.as_ref().unwrap_or(&picture.image);
+        self.pixels_or_none(path::DEVIATION, deviation::heat_map(whole, activations, row, deviations));
+        self.pixels_or_none(path::PATTERNS, deviation::patterns(deviations));
         for &layer in &self.options.shown {
-            if let Some(map) = activations.layers.get(layer).and_then(|layer| feature_map::render(layer, row)) {
-                self.pixels(&format!("{}/{}", path::LAYERS, self.options.layers[layer]), map);
-            }
+            let Some(activation) = activations.layers.get(layer) else { continue };
+            let deviation = deviations.iter().find(|deviation| deviation.layer == layer);
+            self.layer(&self.options.layers[layer], activation, row, deviation);
+        }
+    }
+
+    /// The channels of a layer, those that are most unusual first and framed.
+    fn layer(&self, name: &str, layer: &LayerActivation, row: usize, deviation: Option<&LayerDeviation>) {
+        let channels = deviation.map_or_else(Vec::new, LayerDeviation::channels);
+        let order: Vec<usize> = channels.iter().map(|(channel, _)| *channel).collect();
+        let Some((map, tiles)) = feature_map::render_in_order(layer, row, &order) else { return };
+        let entity = format!("{}/{name}", path::LAYERS);
+        self.pixels(&entity, map);
+        let unusual = channels.iter().filter(|(_, p_value)| *p_value <= UNUSUAL);
+        let framed = unusual.filter_map(|(channel, p_value)| {
+            let tile = tiles.iter().find(|tile| tile.channel == *channel)?;
+            Some((tile.rectangle.map(|length| length as f32), format!("channel {channel}, p {p_value:.1e}")))
+        });
+        let (rectangles, labels): (Vec<[f32; 4]>, Vec<String>) = framed.unzip();
+        let entity = format!("{entity}/unusual");
+        if rectangles.is_empty() {
+            return self.log(&entity, &Clear::flat());
+        }
+        let corners = rectangles.iter().map(|[left, top, ..]| [*left, *top]);
+        let sizes = rectangles.iter().map(|[.., width, height]| [*width, *height]);
+        let frames = Boxes2D::from_mins_and_sizes(corners, sizes)
+            .with_labels(labels)
+            .with_colors([color(Verdict::OutOfDistribution)])
+            .with_radii([rerun::Radius::new_ui_points(LINE_POINTS)])
+            .with_show_labels(false);
+        self.log(&entity, &frames);
+    }
+
+    /// Markdown: how much of every layer is unusual.
+    fn deviations_in_words(&self, deviations: &[LayerDeviation]) -> String {
+        let layers = deviations.iter().map(|deviation| {
+            let name = &self.options.layers[deviation.layer];
+            text::deviation_text(name, &deviation.channels(), UNUSUAL, deviation.differing_bits())
+        });
+        layers.collect()
+    }
+
+    fn pixels_or_none(&self, entity: &str, pixels: Option<RgbImage>) {
+        match pixels {
+            Some(pixels) => self.pixels(entity, pixels),
+            None => self.log(entity, &Clear::flat()),
         }
     }
 

@@ -4,6 +4,9 @@ use std::fmt::Write as _;
 
 use super::frame::{ViewFrame, ViewRegion};
 
+/// Unusual channels that are named.
+const MOST_CHANNELS: usize = 4;
+
 /// Markdown: the verdict that matters most as a heading, then a table of all regions.
 #[must_use]
 pub fn verdict_text(frame: &ViewFrame) -> String {
@@ -16,6 +19,22 @@ pub fn verdict_text(frame: &ViewFrame) -> String {
         let _ = writeln!(text, "{}", row(region));
     }
     text
+}
+
+/// One paragraph of Markdown on a layer: its most unusual channels (with p-values, the smallest first) and the bits of its
+/// pattern that differ from the nearest one seen in training, with all bits.
+#[must_use]
+pub fn deviation_text(layer: &str, channels: &[(usize, f64)], unusual: f64, bits: Option<(usize, usize)>) -> String {
+    let count = channels.iter().filter(|(_, p_value)| *p_value <= unusual).count();
+    let mut parts = Vec::new();
+    if !channels.is_empty() {
+        let first = channels.iter().take(MOST_CHANNELS.min(count));
+        let named: Vec<String> = first.map(|(channel, p_value)| format!("{channel} (p {p_value:.1e})")).collect();
+        let named = if named.is_empty() { String::new() } else { format!(": {}", named.join(", ")) };
+        parts.push(format!("{count} of {} channels unusual{named}", channels.len()));
+    }
+    parts.extend(bits.map(|(differing, all)| format!("{differing} of {all} bits differ from the nearest pattern")));
+    if parts.is_empty() { String::new() } else { format!("\n**{layer}**: {}\n", parts.join("; ")) }
 }
 
 fn explanation(focus: &ViewRegion) -> String {
@@ -64,6 +83,18 @@ mod tests {
         assert!(lines[2].contains("**2×1 at 1, 0**") && lines[2].contains("`mahalanobis` (p = 0.020)"), "{}", lines[2]);
         assert_eq!(lines[6], "| sign_1 | stop | 0.98 | 0.400 | IN_DISTRIBUTION |");
         assert_eq!(lines[7], "| 2×1 at 1, 0 | stop | 0.98 | 0.004 | OUT_OF_DISTRIBUTION |");
+    }
+
+    #[test]
+    fn a_layer_in_words() {
+        let channels = [(7, 1e-5), (3, 0.004), (0, 0.5)];
+        let text = deviation_text("stage2", &channels, 0.01, Some((12, 192)));
+        assert_eq!(
+            text,
+            "\n**stage2**: 2 of 3 channels unusual: 7 (p 1.0e-5), 3 (p 4.0e-3); 12 of 192 bits differ from the nearest pattern\n"
+        );
+        assert_eq!(deviation_text("a", &channels[2..], 0.01, None), "\n**a**: 0 of 1 channels unusual\n");
+        assert_eq!(deviation_text("a", &[], 0.01, None), "");
     }
 
     #[test]
