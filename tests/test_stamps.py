@@ -58,16 +58,16 @@ class Ages(WithNode):
     def test_an_image_that_stays_the_same_with_new_stamps_is_a_frozen_camera(self):
         self.client.set_parameters(stale_after_secs=1.0)
         frozen = lambda: "the same image, byte for byte" in self.client.statuses["camera"].message
-        for _ in range(14):
-            self.ask(time.time())
-            self.client.spin_for(0.1)
+        for _ in range(60):
+            self.send(time.time())
+            self.client.spin_for(0.03)
         self.client.spin_until(frozen, what="the warning")
-        self.client.counted("repeated_images", 13)
+        self.client.counted("repeated_images", 59)
         pixels = stop_sign()
         pixels[0, 0, 0] ^= 1
         self.client.ask(raw_image(pixels), stamp=at(time.time()))
         self.client.spin_until(lambda: not frozen(), what="the end of the warning")
-        self.assertEqual(self.client.count("repeated_images"), 13)
+        self.assertEqual(self.client.count("repeated_images"), 59)
 
 
 class Rates(WithNode):

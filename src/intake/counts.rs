@@ -39,7 +39,7 @@ pub struct InputCounts {
     pub repeated_stamps: u64,
     /// Images whose bytes are those of the image before, with a newer stamp.
     pub repeated_images: u64,
-    /// For how long the camera has shown the newest image, by the stamps.
+    /// For how long the camera has shown the newest image, by the stamps; zero up to 50 repeated images.
     pub unchanged: Duration,
     /// Gaps in the row of stamps.
     pub gaps: u64,

@@ -124,7 +124,10 @@ const CAMERA_KEYS: &[Key] = &[
     key("future_stamps", "images with a stamp of more than a second in the future"),
     key("repeated_stamps", "images with the stamp of the image before"),
     key("repeated_images", "images whose bytes are those of the image before, with a newer stamp"),
-    key("unchanged_secs", "for how long the camera has shown the newest image, by the stamps"),
+    key(
+        "unchanged_secs",
+        "for how long the camera has shown the newest image, by the stamps; 0 up to 50 repeated images",
+    ),
     key("gaps", "gaps in the row of stamps"),
     key("missing_images", "images that are probably missing in these gaps"),
     key("time_lines", "rows of rising stamps that take turns on the topic; 1 is as it should be"),
@@ -202,7 +205,7 @@ const CAMERA_FINDINGS: &[Finding] = &[
     finding(
         "WARN",
         "the same image, byte for byte",
-        "for `stale_after_secs` or longer the camera has sent one image with new stamps: start it again; a simulation without noise does so while nothing moves",
+        "for `stale_after_secs` and 50 images or more the camera has sent one image with new stamps: start it again; a simulation without noise does so while nothing moves",
     ),
     finding("WARN", "time lines take turns", "two publishers with different clocks: leave one"),
     finding(
