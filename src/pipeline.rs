@@ -30,6 +30,16 @@ pub enum PipelineError {
     Monitor(#[from] MonitorError),
 }
 
+/// Loads the monitor file that was fitted on a model.
+///
+/// # Errors
+/// [`MonitorError`] when it cannot be loaded or belongs to another model.
+pub fn load_monitor(path: &Path, classifier: &Classifier) -> Result<Monitor, MonitorError> {
+    let monitor = Monitor::load(path)?;
+    monitor.check_model(&model_id(classifier), classifier.layout())?;
+    Ok(monitor)
+}
+
 /// How a monitor knows the model that it belongs to; layers and penultimate layer are in [`Classifier::layout`].
 #[must_use]
 pub fn model_id(classifier: &Classifier) -> ModelId {
@@ -197,10 +207,7 @@ impl Pipeline {
     /// [`PipelineError`] when either cannot be loaded or they do not belong together.
     pub fn load(model: &Path, monitor: Option<&Path>, device: &DeviceChoice) -> Result<Self, PipelineError> {
         let classifier = Classifier::load(model, device)?;
-        let monitor = monitor.map(Monitor::load).transpose()?.map(Arc::new);
-        if let Some(monitor) = &monitor {
-            monitor.check_model(&model_id(&classifier), classifier.layout())?;
-        }
+        let monitor = monitor.map(|path| load_monitor(path, &classifier)).transpose()?.map(Arc::new);
         Ok(Self { classifier, monitor })
     }
 

@@ -16,7 +16,7 @@ use crate::{
     frame::{self, Region},
     model::Classifier,
     monitor::{DetectorExplanation, DetectorResult, Judgement, Levels, Monitor, Verdict},
-    pipeline::model_id,
+    pipeline::load_monitor,
 };
 
 const EXAMPLES: &str = "\
@@ -83,8 +83,7 @@ struct Opinion {
 impl Classify {
     pub(super) fn run(&self) -> anyhow::Result<()> {
         let classifier = self.model.load()?;
-        let monitor = Monitor::load(&self.monitor)?;
-        monitor.check_model(&model_id(&classifier), classifier.layout())?;
+        let monitor = load_monitor(&self.monitor, &classifier)?;
         let examiner = Examiner { classifier, monitor, levels: Levels::default() };
         let mut answers = Vec::new();
         for path in self.files()? {

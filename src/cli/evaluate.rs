@@ -13,7 +13,7 @@ use crate::{
     dataset::{ImageFile, LabelledImage, labelled_images, unlabelled_images},
     evaluation::{Bootstrap, EvaluationReport, ScoredImage, ScoredSet},
     monitor::{Judgement, Monitor},
-    pipeline::model_id,
+    pipeline::load_monitor,
 };
 
 const EXAMPLES: &str = "\
@@ -90,8 +90,7 @@ impl Evaluate {
             output::check_folder(folder)?;
         }
         let classifier = self.model.load()?;
-        let monitor = Monitor::load(&self.monitor)?;
-        monitor.check_model(&model_id(&classifier), classifier.layout())?;
+        let monitor = load_monitor(&self.monitor, &classifier)?;
         let judge = Judge {
             extractor: Extractor { classifier: &classifier, batch_size: self.model.batch_size() },
             monitor: &monitor,

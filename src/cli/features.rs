@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{interrupt, progress};
+use super::{interrupt, output, progress};
 use crate::{
     activation::Features,
     dataset::{
@@ -15,10 +15,6 @@ use crate::{
 
 /// More unreadable images than this share of a set are a failure: the set is not what it is taken for.
 const MAX_UNREADABLE_SHARE: f64 = 0.1;
-/// Look of the progress bar.
-const BAR: &str = "{prefix:<16} {wide_bar} {human_pos}/{human_len} {per_sec} {eta} left";
-/// How many unreadable images are named.
-const MAX_NAMED: usize = 5;
 
 /// Runs a classifier over image files.
 pub(super) struct Extractor<'a> {
@@ -40,7 +36,7 @@ impl Extractor<'_> {
         files: &[&ImageFile],
         mut sink: impl FnMut(usize, Features) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let bar = progress::bar(files.len() as u64, BAR).with_prefix(title.to_owned());
+        let bar = progress::of_images(files.len() as u64, title);
         let paths: Vec<&Path> = files.iter().map(|file| file.path.as_path()).collect();
         let input = self.classifier.manifest().input;
         let mut unreadable = Vec::new();
@@ -72,13 +68,11 @@ fn report(title: &str, files: &[&ImageFile], unreadable: &[(usize, FrameError)])
     if unreadable.is_empty() {
         return Ok(());
     }
-    eprintln!("warning: {} of {} {title} images are unreadable and left out:", unreadable.len(), files.len());
-    for (index, error) in unreadable.iter().take(MAX_NAMED) {
-        eprintln!("  {}: {error}", files[*index].path.display());
-    }
-    if unreadable.len() > MAX_NAMED {
-        eprintln!("  … and {} more", unreadable.len() - MAX_NAMED);
-    }
+    let heading = format!("{} of {} {title} images are unreadable and left out:", unreadable.len(), files.len());
+    output::warn(
+        &heading,
+        unreadable.iter().map(|(index, error)| format!("{}: {error}", files[*index].path.display())),
+    );
     let allowed = MAX_UNREADABLE_SHARE * files.len() as f64;
     anyhow::ensure!(
         unreadable.len() as f64 <= allowed,

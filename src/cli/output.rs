@@ -1,6 +1,7 @@
 //! Files and stdout.
 
 use std::{
+    fmt::Display,
     fs, io,
     io::Write,
     path::{Path, PathBuf},
@@ -11,6 +12,8 @@ use serde::Serialize;
 
 /// The path that stands for stdout.
 pub(super) const STDOUT: &str = "-";
+/// How many of many texts are said.
+const MAX_NAMED: usize = 5;
 
 /// Fails when a file cannot be made at `path`; to be called before hours of work whose result goes there.
 pub(super) fn check_place(path: &Path) -> anyhow::Result<()> {
@@ -27,6 +30,16 @@ pub(super) fn check_place(path: &Path) -> anyhow::Result<()> {
 pub(super) fn check_folder(folder: &Path) -> anyhow::Result<()> {
     anyhow::ensure!(!folder.is_file(), "{} is a file: name a folder for the output", folder.display());
     if folder.is_dir() { Ok(()) } else { check_place(folder) }
+}
+
+/// Warns on stderr, with the first few of many texts.
+pub(super) fn warn(heading: &str, texts: impl ExactSizeIterator<Item = impl Display>) {
+    let more = texts.len().saturating_sub(MAX_NAMED);
+    eprintln!("warning: {heading}");
+    texts.take(MAX_NAMED).for_each(|text| eprintln!("  {text}"));
+    if more > 0 {
+        eprintln!("  … and {more} more");
+    }
 }
 
 /// Prints `text` to stdout.

@@ -13,6 +13,7 @@ use self::film::Kind;
 use self::source::{BagArgs, Shot, Source};
 use self::studio::Studio;
 use super::{interrupt, model::ModelArgs, output};
+use crate::frame::encode_png;
 use crate::visualize::LayerChoice;
 
 const EXAMPLES: &str = "\
@@ -82,7 +83,7 @@ impl Visualize {
         look.remarks().iter().for_each(|remark| eprintln!("note: {remark}"));
         let picture = studio.draw(&look, &look.scales())?;
         interrupt::check()?;
-        output::write(&self.output, film::png(&picture).context("cannot encode the picture")?)?;
+        output::write(&self.output, encode_png(&picture).context("cannot encode the picture")?)?;
         eprintln!("wrote {}", self.output.display());
         Ok(())
     }

@@ -56,6 +56,16 @@ pub fn encode_jpeg(image: &RgbImage, quality: u8) -> Result<Vec<u8>, ImageError>
     Ok(bytes)
 }
 
+/// A PNG file of an image.
+///
+/// # Errors
+/// [`ImageError`] for an image that PNG cannot hold.
+pub fn encode_png(image: &RgbImage) -> Result<Vec<u8>, ImageError> {
+    let mut bytes = Vec::new();
+    image.write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png)?;
+    Ok(bytes)
+}
+
 /// Makes an image so small that neither side is longer than `longest` pixels; a small one stays as it is.
 #[must_use]
 pub fn thumbnail(image: RgbImage, longest: u32) -> RgbImage {

@@ -15,7 +15,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 
-pub use compressed::{encode_jpeg, read_file, thumbnail};
+pub use compressed::{encode_jpeg, encode_png, read_file, thumbnail};
 pub use encoding::Encoding;
 pub use region::{Region, cut};
 pub use source::{Frame, Note, RawImage};

@@ -3,7 +3,7 @@
 //! Every image that comes is judged, answered UNKNOWN with its reason, or counted as dropped. What inference gets is in
 //! the order in which the images of one time line arrived (see [`super::pairing`]), and inference keeps it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::notices::Notices;
 use super::pairing::{Event, Pairing, Rules, Why};
@@ -57,9 +57,8 @@ impl Camera {
     pub fn image(&mut self, header: Header, picture: Picture, arrival: Arrival) {
         let settings = self.settings();
         let seen = self.lines.see(header.stamp, arrival.at);
-        self.note_arrival(&header, &seen, arrival);
         let unchanged = self.unchanged.see(&picture, header.stamp);
-        self.count(|statistics| statistics.input_mut().same_image(unchanged));
+        self.note_arrival(&header, &seen, unchanged, arrival);
         if let Some(jump) = seen.jump {
             self.jump(&jump, arrival.at);
         }
@@ -109,7 +108,7 @@ impl Camera {
         self.lines = TimeLines::default();
     }
 
-    fn note_arrival(&mut self, header: &Header, seen: &Seen, arrival: Arrival) {
+    fn note_arrival(&mut self, header: &Header, seen: &Seen, unchanged: Option<Duration>, arrival: Arrival) {
         let interleaved = self.lines.interleaved(arrival.at);
         self.count(|statistics| {
             statistics.arrived(header.stamp, arrival.at);
@@ -117,6 +116,7 @@ impl Camera {
             input.aged(header.stamp.age_at(arrival.ros));
             input.missing(seen.missing);
             input.repeated_stamps += u64::from(seen.repeated);
+            input.same_image(unchanged);
             input.interleaved = interleaved;
         });
         if let Some(interleaved) = interleaved {

@@ -5,8 +5,19 @@ use super::stamp::Stamp;
 use crate::dataset::bag::{BagError, BagMessage};
 use crate::dataset::cdr::{self, CompressedImage, Image, RegionArray, RosMessage};
 use crate::dataset::detections::{Detection2D, Detection2DArray};
-use crate::frame::Region;
+use crate::frame::{FrameError, Region};
 use crate::intake::boxes::BoundingBox;
+
+/// Why nothing of the image of a message can be shown.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    /// The message is damaged.
+    #[error(transparent)]
+    Message(#[from] BagError),
+    /// The image or the region is.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+}
 
 /// The image of a message.
 ///

@@ -130,14 +130,13 @@ fn play(playing: &Playing<'_>) -> anyhow::Result<()> {
     let bag = bag.only(&wanted.iter().map(String::as_str).collect::<Vec<_>>());
     let mut player = Player::new(node, &bag, playing)?;
     player.wait_for_node()?;
-    let mut is_first = true;
-    for message in bag {
+    let mut messages = bag.peekable();
+    if let Some(Ok(first)) = messages.peek() {
+        player.wait_for_clock(first.log_nanos)?;
+    }
+    for message in messages {
         ensure!(!stop.load(std::sync::atomic::Ordering::Relaxed), "interrupted");
-        let message = message?;
-        if std::mem::take(&mut is_first) {
-            player.wait_for_clock(message.log_nanos)?;
-        }
-        player.message(&message)?;
+        player.message(&message?)?;
     }
     player.finish()
 }

@@ -24,7 +24,7 @@ pub use script::{Script, ScriptError};
 pub use sign::{CLASS_NAMES, ForeignSign, TURN_INTO_A_SIGN};
 pub use synthesize::{
     CLOCK_TOPIC, GROUND_TRUTH_TOPIC, IMAGE_TOPIC, REGIONS_TOPIC, SynthesizeArgs, SynthesizeError, SynthesizeSummary,
-    record, synthesize,
+    record,
 };
 pub use training::draw_training_sign;
 pub use triangle::draw_triangle;

@@ -185,21 +185,8 @@ pub struct SynthesizeSummary {
     pub anomalous: usize,
 }
 
-/// Draws and records a drive. `progress` is called with the number of finished frames; it returns false to stop, and then
-/// no bag is left.
-///
-/// # Errors
-/// [`SynthesizeError`] when an option is out of range, scenario or photographs cannot be used, the bag cannot be written, or
-/// `progress` wants to stop.
-pub fn synthesize(
-    options: &SynthesizeArgs,
-    progress: impl FnMut(usize) -> bool,
-) -> Result<SynthesizeSummary, SynthesizeError> {
-    let drive = options.drive()?;
-    record(&drive, &options.output_of(&drive), progress)
-}
-
-/// Records a drive into a folder, which must not exist yet; otherwise as [`synthesize`].
+/// Draws and records a drive into a folder, which must not exist yet. `progress` is called with the number of finished frames;
+/// it returns false to stop, and then no bag is left.
 ///
 /// # Errors
 /// [`SynthesizeError`] when the bag cannot be written or `progress` wants to stop.
@@ -331,6 +318,11 @@ mod tests {
     use super::*;
     use crate::dataset::bag::BagReader;
 
+    fn synthesize(options: &SynthesizeArgs) -> Result<SynthesizeSummary, SynthesizeError> {
+        let drive = options.drive()?;
+        record(&drive, &options.output_of(&drive), |_| true)
+    }
+
     fn small(output: PathBuf, seed: u64) -> SynthesizeArgs {
         SynthesizeArgs {
             seed,
@@ -347,7 +339,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let bytes = |name: &str, seed| {
             let folder = directory.path().join(name).join("drive");
-            synthesize(&small(folder.clone(), seed), |_| true).unwrap();
+            synthesize(&small(folder.clone(), seed)).unwrap();
             (fs::read(folder.join("drive_0.mcap")).unwrap(), fs::read(folder.join("metadata.yaml")).unwrap())
         };
         let first = bytes("a", 5);
@@ -359,7 +351,7 @@ mod tests {
     fn every_frame_has_image_regions_and_truth_of_the_same_stamp() {
         let directory = tempfile::tempdir().unwrap();
         let folder = directory.path().join("drive");
-        let summary = synthesize(&small(folder.clone(), 1), |_| true).unwrap();
+        let summary = synthesize(&small(folder.clone(), 1)).unwrap();
         let mut regions = BTreeMap::new();
         let mut images = 0;
         for message in BagReader::open(&folder).unwrap().map(Result::unwrap) {
@@ -396,7 +388,7 @@ mod tests {
         fs::write(&file, text).unwrap();
         let folder = directory.path().join("bag");
         let options = SynthesizeArgs { scenario: Some(file), ..SynthesizeArgs::new(&folder) };
-        let summary = synthesize(&options, |_| true).unwrap();
+        let summary = synthesize(&options).unwrap();
         assert_eq!(summary.frames, 8);
         let mut counts = BTreeMap::new();
         for message in BagReader::open(&folder).unwrap().map(Result::unwrap) {
@@ -410,7 +402,7 @@ mod tests {
     #[test]
     fn options_out_of_range_are_named() {
         let options = SynthesizeArgs { rate_hz: 0.0, ..SynthesizeArgs::new("/nonexistent/bag") };
-        let error = synthesize(&options, |_| true).unwrap_err().to_string();
+        let error = synthesize(&options).unwrap_err().to_string();
         assert_eq!(error, "--rate-hz is 0, expected 1 to 60");
     }
 }

@@ -8,8 +8,8 @@ use super::{CROP_PX, Cause, Place, Sighting, TriageError, groups};
 use crate::dataset::bag::{BagError, BagMessage, BagReader, Unreadable};
 use crate::dataset::cdr::{self, CdrError, CompressedImage, Header, Image, RosMessage};
 use crate::dataset::verdicts::{OodConfidence, OodConfidenceArray};
-use crate::frame::{DecodeOptions, Frame, FrameError, Region, thumbnail};
-use crate::intake::recorded;
+use crate::frame::{DecodeOptions, Frame, Region, thumbnail};
+use crate::intake::recorded::{self, ImageError};
 use crate::monitor::Verdict;
 
 /// Objects of one event that are cut out for a group at most: the page shows what many events have.
@@ -43,17 +43,6 @@ pub fn read_event(path: &Path, name: &str, suspects: bool) -> Result<Reading, Tr
     event.name_cameras(&pairs);
     event.cut(BagReader::open(path)?);
     Ok(Reading { notes: event.notes(), sightings: event.sightings })
-}
-
-/// Why nothing can be cut out of an image.
-#[derive(Debug, thiserror::Error)]
-enum CutError {
-    /// The message is damaged.
-    #[error(transparent)]
-    Message(#[from] BagError),
-    /// The image or the region is.
-    #[error(transparent)]
-    Frame(#[from] FrameError),
 }
 
 #[derive(Default)]
@@ -159,12 +148,12 @@ impl Event<'_> {
         wanted
     }
 
-    fn cut_image(&mut self, message: &BagMessage, indices: &[usize]) -> Result<(), CutError> {
+    fn cut_image(&mut self, message: &BagMessage, indices: &[usize]) -> Result<(), ImageError> {
         let (_, picture) = recorded::picture(message)?;
         self.cut_frame(&picture.frame(&DecodeOptions::default())?, indices)
     }
 
-    fn cut_frame(&mut self, frame: &Frame<'_>, indices: &[usize]) -> Result<(), CutError> {
+    fn cut_frame(&mut self, frame: &Frame<'_>, indices: &[usize]) -> Result<(), ImageError> {
         for &index in indices {
             let sighting = &mut self.sightings[index];
             sighting.crop = Some(thumbnail(frame.crop(sighting.region)?, CROP_PX));

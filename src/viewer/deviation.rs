@@ -7,13 +7,15 @@ use ndarray::{Array2, ArrayView2, Axis};
 use crate::activation::{Activations, LayerActivation};
 use crate::colormap::viridis;
 use crate::detector::{Bit, Expectation};
+use crate::frame::thumbnail;
 use crate::monitor::{LayerComparison, Monitor};
+use crate::visualize::bit_color;
 
 /// p-value from which a channel counts as unusual.
 pub(super) const UNUSUAL: f64 = 0.01;
 /// p-values below this weigh no more.
 const SMALLEST_P: f64 = 1e-6;
-/// Longer side of the heat map in pixels: a crop may have a dozen.
+/// Longer side of the heat map in pixels: a crop may have a dozen, a whole image thousands.
 const HEAT_PX: u32 = 160;
 /// How much of the crop the heat covers where it is strongest, 0..1.
 const COVER: f32 = 0.75;
@@ -22,10 +24,6 @@ const BIT_PX: u32 = 4;
 /// Bits in one row of that picture.
 const BITS_PER_ROW: usize = 96;
 
-const ON: [u8; 3] = [60, 60, 60];
-const OFF: [u8; 3] = [220, 220, 220];
-const ON_DIFFERS: [u8; 3] = [200, 20, 20];
-const OFF_DIFFERS: [u8; 3] = [255, 160, 160];
 const PAPER: Rgb<u8> = Rgb([255, 255, 255]);
 
 /// One layer beside what the monitor keeps of it.
@@ -87,8 +85,8 @@ pub(super) fn heat_map(
     if heats.is_empty() || crop.width() == 0 || crop.height() == 0 {
         return None;
     }
-    let (width, height) = enlarged(crop.dimensions());
-    let mut picture = imageops::resize(crop, width, height, FilterType::Triangle);
+    let mut picture = sized(crop);
+    let (width, height) = picture.dimensions();
     let mut sum = vec![0.0_f32; (width * height) as usize];
     for heat in &heats {
         let large = imageops::resize(&as_image(heat.view())?, width, height, FilterType::Triangle);
@@ -129,10 +127,13 @@ fn as_image(heat: ArrayView2<'_, f32>) -> Option<ImageBuffer<Luma<f32>, Vec<f32>
     ImageBuffer::from_raw(u32::try_from(width).ok()?, u32::try_from(height).ok()?, heat.iter().copied().collect())
 }
 
-/// The size with a longer side of at least [`HEAT_PX`].
-fn enlarged((width, height): (u32, u32)) -> (u32, u32) {
-    let factor = HEAT_PX.div_ceil(width.max(height)).max(1);
-    (width * factor, height * factor)
+/// A small crop enlarged by a whole number, a large one made smaller.
+fn sized(crop: &RgbImage) -> RgbImage {
+    let (width, height) = crop.dimensions();
+    match HEAT_PX / width.max(height) {
+        0 => thumbnail(crop.clone(), HEAT_PX),
+        factor => imageops::resize(crop, width * factor, height * factor, FilterType::Triangle),
+    }
 }
 
 /// The binary patterns of all layers, each above the nearest one seen in training; bits that differ are red. `None` without
@@ -150,20 +151,11 @@ pub(super) fn patterns(layers: &[LayerDeviation]) -> Option<RgbImage> {
         for (column, bit) in bits.iter().enumerate() {
             let differs = bit.differs();
             let left = column as u32 * BIT_PX;
-            fill(&mut picture, (left, top), colour(bit.image, differs));
-            fill(&mut picture, (left, top + BIT_PX), colour(bit.nearest, differs));
+            fill(&mut picture, (left, top), bit_color(bit.image, differs));
+            fill(&mut picture, (left, top + BIT_PX), bit_color(bit.nearest, differs));
         }
     }
     Some(picture)
-}
-
-fn colour(on: bool, differs: bool) -> [u8; 3] {
-    match (on, differs) {
-        (true, false) => ON,
-        (false, false) => OFF,
-        (true, true) => ON_DIFFERS,
-        (false, true) => OFF_DIFFERS,
-    }
 }
 
 /// A bit, with a gap to its right and below.
@@ -210,6 +202,14 @@ mod tests {
     }
 
     #[test]
+    fn the_heat_of_a_whole_image_is_small() {
+        let maps = Array4::from_shape_fn((1, 1, 1, 2), |(.., x)| x as f32);
+        let image = RgbImage::new(1280, 720);
+        let picture = heat_map(&image, &activations(maps), 0, &[layer(vec![0.1], vec![0.01])]).unwrap();
+        assert_eq!(picture.dimensions(), (160, 90));
+    }
+
+    #[test]
     fn without_deviation_or_with_nan_there_is_no_heat() {
         let crop = RgbImage::new(4, 4);
         for value in [0.5, f32::NAN] {
@@ -227,7 +227,8 @@ mod tests {
         let layers = [LayerDeviation { layer: 0, comparison }];
         let picture = patterns(&layers).unwrap();
         let at = |column, row| picture.get_pixel(column * BIT_PX, row * BIT_PX).0;
-        assert_eq!([at(0, 0), at(0, 1), at(1, 0), at(1, 1)], [ON, ON, OFF_DIFFERS, ON_DIFFERS]);
+        let expected = [(true, false), (true, false), (false, true), (true, true)];
+        assert_eq!([at(0, 0), at(0, 1), at(1, 0), at(1, 1)], expected.map(|(on, differs)| bit_color(on, differs)));
         assert_eq!(layers[0].differing_bits(), Some((1, 2)));
         assert!(patterns(&[layer(vec![], vec![])]).is_none());
     }

@@ -7,6 +7,7 @@ use ndarray::{ArrayView1, ArrayView2, ArrayView3, Axis};
 
 use crate::activation::LayerActivation;
 use crate::colormap::viridis;
+use crate::visualize::Range;
 
 /// Channels that are drawn at most.
 const MAX_CHANNELS: usize = 64;
@@ -51,7 +52,7 @@ fn tiles(maps: ArrayView3<'_, f32>, order: &[usize]) -> Option<(RgbImage, Vec<Ti
     if channels == 0 || height == 0 || width == 0 {
         return None;
     }
-    let scale = Scale::of(maps.iter());
+    let scale = Range::of(maps.iter());
     let columns = columns(channels, width, height);
     let rows = channels.div_ceil(columns);
     let size = |count: usize, length: usize| u32::try_from(count * (length + 1) - 1).ok();
@@ -65,7 +66,7 @@ fn tiles(maps: ArrayView3<'_, f32>, order: &[usize]) -> Option<(RgbImage, Vec<Ti
     Some((picture, tiles))
 }
 
-fn draw(picture: &mut RgbImage, (left, top): (usize, usize), map: ArrayView2<'_, f32>, scale: Scale) {
+fn draw(picture: &mut RgbImage, (left, top): (usize, usize), map: ArrayView2<'_, f32>, scale: Range) {
     for ((y, x), value) in map.indexed_iter() {
         picture.put_pixel((left + x) as u32, (top + y) as u32, Rgb(viridis(scale.share(*value))));
     }
@@ -76,7 +77,7 @@ fn cells(vector: ArrayView1<'_, f32>) -> Option<RgbImage> {
     if vector.is_empty() {
         return None;
     }
-    let scale = Scale::of(vector.iter());
+    let scale = Range::of(vector.iter());
     let columns = columns(vector.len(), 1, 1);
     let rows = vector.len().div_ceil(columns);
     let mut picture = RgbImage::from_pixel(u32::try_from(columns).ok()?, u32::try_from(rows).ok()?, GAP);
@@ -90,26 +91,6 @@ fn cells(vector: ArrayView1<'_, f32>) -> Option<RgbImage> {
 fn columns(count: usize, width: usize, height: usize) -> usize {
     let ideal = (2.0 * count as f64 * height as f64 / width as f64).sqrt().round() as usize;
     ideal.clamp(1, count)
-}
-
-/// Linear scale to 0..1.
-#[derive(Clone, Copy)]
-struct Scale {
-    low: f32,
-    high: f32,
-}
-
-impl Scale {
-    fn of<'a>(values: impl Iterator<Item = &'a f32>) -> Self {
-        let finite = values.copied().filter(|value| value.is_finite());
-        let (low, high) = finite.fold((0.0_f32, 0.0_f32), |(low, high), value| (low.min(value), high.max(value)));
-        Self { low, high }
-    }
-
-    fn share(self, value: f32) -> f32 {
-        let span = self.high - self.low;
-        if span > 0.0 { (value - self.low) / span } else { 0.0 }
-    }
 }
 
 #[cfg(test)]

@@ -218,12 +218,14 @@ impl Recorder {
     fn focus(&self, frame: &ViewFrame, picture: &ViewPicture, deviations: &[LayerDeviation]) {
         let Some(focus) = frame.focus() else { return };
         let crop = picture.crop(focus.region);
-        if let Some(crop) = &crop {
-            self.pixels(path::FOCUS, crop.clone());
-        }
-        let (Some(activations), Some(row)) = (&picture.activations, focus.row) else { return };
+        let known = picture.activations.as_ref().zip(focus.row);
         let whole = crop.as_ref().unwrap_or(&picture.image);
-        self.pixels_or_none(path::DEVIATION, deviation::heat_map(whole, activations, row, deviations));
+        let heat = known.and_then(|(activations, row)| deviation::heat_map(whole, activations, row, deviations));
+        if let Some(crop) = crop {
+            self.pixels(path::FOCUS, crop);
+        }
+        let Some((activations, row)) = known else { return };
+        self.pixels_or_none(path::DEVIATION, heat);
         self.pixels_or_none(path::PATTERNS, deviation::patterns(deviations));
         for &layer in &self.options.shown {
             let Some(activation) = activations.layers.get(layer) else { continue };

@@ -1,12 +1,11 @@
 //! The binary pattern of a layer beside the nearest one seen in training.
 
-use embedded_graphics::pixelcolor::Rgb888;
 use embedded_graphics::prelude::{Point, Size};
 use embedded_graphics::primitives::Rectangle;
 
 use super::ChartError;
 use super::piece::Piece;
-use super::style::{FAINT, INK, SMALL, TEXT, style};
+use super::style::{self, FAINT, INK, SMALL, TEXT, style};
 use crate::canvas::{Canvas, text_width};
 use crate::detector::Bit;
 
@@ -20,10 +19,10 @@ const NUMBER_HEIGHT: u32 = 12;
 const GAP: u32 = 5;
 const LINE_GAP: u32 = 10;
 
-const ON: Rgb888 = Rgb888::new(60, 60, 60);
-const OFF: Rgb888 = Rgb888::new(222, 222, 222);
-const ON_DIFFERS: Rgb888 = Rgb888::new(205, 20, 20);
-const OFF_DIFFERS: Rgb888 = Rgb888::new(255, 165, 165);
+const ON: [u8; 3] = [60, 60, 60];
+const OFF: [u8; 3] = [222, 222, 222];
+const ON_DIFFERS: [u8; 3] = [205, 20, 20];
+const OFF_DIFFERS: [u8; 3] = [255, 165, 165];
 
 /// The bits as two rows of columns, one column per neuron, its bits from bottom to top by rising threshold.
 pub(super) struct Bits<'a> {
@@ -66,13 +65,14 @@ impl<'a> Bits<'a> {
             for (is_on, top) in [(bit.image, from_top), (bit.nearest, nearest)] {
                 let aside = (self.column_width - CELL) / 2;
                 let cell = Rectangle::new(at + Point::new(aside as i32, top as i32), Size::new_equal(CELL));
-                canvas.fill(cell, color(is_on, bit.differs()));
+                canvas.fill(cell, style::color(bit_color(is_on, bit.differs())));
             }
         }
     }
 }
 
-fn color(is_on: bool, differs: bool) -> Rgb888 {
+/// Colour of a bit that is on or off, and may differ from the same bit of the other pattern.
+pub(crate) fn bit_color(is_on: bool, differs: bool) -> [u8; 3] {
     match (is_on, differs) {
         (true, false) => ON,
         (false, false) => OFF,
@@ -115,7 +115,7 @@ impl Piece for Key {
         let mut left = at;
         let entries = [(ON, "on"), (OFF, "off"), (ON_DIFFERS, "on, differs"), (OFF_DIFFERS, "off, differs")];
         for (color, text) in entries {
-            canvas.fill(Rectangle::new(left + Point::new(0, 2), Size::new_equal(CELL)), color);
+            canvas.fill(Rectangle::new(left + Point::new(0, 2), Size::new_equal(CELL)), style::color(color));
             canvas.text(left + Point::new(CELL as i32 + 5, 0), text, style(TEXT, INK));
             left.x += (CELL + 25 + text_width(text, TEXT)) as i32;
         }
@@ -125,7 +125,6 @@ impl Piece for Key {
 
 #[cfg(test)]
 mod tests {
-    use embedded_graphics::prelude::RgbColor;
     use image::{Rgb, RgbImage};
 
     use super::*;
@@ -143,9 +142,8 @@ mod tests {
             .collect()
     }
 
-    fn count(picture: &RgbImage, color: Rgb888) -> usize {
-        let color = Rgb([color.r(), color.g(), color.b()]);
-        picture.pixels().filter(|pixel| **pixel == color).count()
+    fn count(picture: &RgbImage, color: [u8; 3]) -> usize {
+        picture.pixels().filter(|pixel| **pixel == Rgb(color)).count()
     }
 
     #[test]

@@ -17,6 +17,8 @@ mod scale;
 mod sheet;
 mod style;
 
+pub(crate) use bits::bit_color;
+
 pub use animation::{Animation, AnimationError};
 pub use chart::ChartError;
 pub use layer::{LayerChoice, LayerView, UnknownLayer};

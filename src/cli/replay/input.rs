@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use tempfile::TempDir;
 
-use crate::cli::{bags, interrupt, progress};
+use crate::cli::{bags, synthesize};
 use crate::replay::{BagReport, Condition, Gate};
-use crate::scenario::{Drive, Script, SynthesizeError, record};
+use crate::scenario::{Drive, Script, SynthesizeError};
 
 /// A recording, or what one is made of.
 pub(super) enum Input {
@@ -53,8 +53,11 @@ impl Input {
             Self::Scenario(script, _) => {
                 let folder = tempfile::tempdir().context("no folder for the recording of the scenario")?;
                 let path = folder.path().join(&script.name);
-                let is_drawn = draw(script, &path)?;
-                Ok(is_drawn.then_some(Recorded { path, _drawn: Some(folder) }))
+                let drive = Drive::of(Script::clone(script));
+                match synthesize::draw(&drive, &path, &format!("drawing {}", script.name)) {
+                    Err(SynthesizeError::Interrupted) => Ok(None),
+                    drawn => Ok(drawn.map(|_| Some(Recorded { path, _drawn: Some(folder) }))?),
+                }
             }
         }
     }
@@ -78,23 +81,4 @@ impl Recorded {
 fn is_scenario(path: &Path) -> bool {
     let is_metadata = path.file_name().is_some_and(|name| name == "metadata.yaml");
     path.is_file() && !is_metadata && path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml")
-}
-
-/// Draws a scenario; false when the user interrupts it.
-fn draw(script: &Script, path: &Path) -> anyhow::Result<bool> {
-    let drive = Drive::of(script.clone());
-    let name = &script.name;
-    let bar = progress::bar(
-        drive.frames() as u64,
-        &format!("drawing {name} {{wide_bar}} {{pos}}/{{len}} frames, {{eta}} left"),
-    );
-    let drawn = record(&drive, path, |frames| {
-        bar.set_position(frames as u64);
-        !interrupt::is_set()
-    });
-    bar.finish_and_clear();
-    match drawn {
-        Err(SynthesizeError::Interrupted) => Ok(false),
-        drawn => Ok(drawn.map(|_| true)?),
-    }
 }

@@ -2,22 +2,19 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::io::{self, Cursor};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use image::{ImageFormat, ImageResult, RgbImage};
+use image::RgbImage;
 
 use super::Visualize;
 use super::source::{Shot, Source};
 use super::studio::{Look, Studio};
 use crate::cli::{interrupt, message, output, progress};
+use crate::frame::encode_png;
 use crate::viewer::{PageRecorder, ViewerError};
 use crate::visualize::{Animation, Scales};
-
-const BAR: &str = "{prefix:<16} {wide_bar} {human_pos}/{human_len} {per_sec} {eta} left";
-/// How many unreadable images are named.
-const MAX_NAMED: usize = 5;
 
 /// What is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,13 +53,6 @@ struct Plan {
 enum Reel {
     Apng { animation: Animation, partial: PathBuf },
     Rerun(PageRecorder),
-}
-
-/// A picture as a PNG file.
-pub(super) fn png(picture: &RgbImage) -> ImageResult<Vec<u8>> {
-    let mut bytes = Vec::new();
-    picture.write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png)?;
-    Ok(bytes)
 }
 
 /// Looks at all images twice: to learn what scales hold for all of them, then to draw. What was drawn when the user wants to
@@ -108,10 +98,10 @@ fn draw(command: &Visualize, studio: &Studio, source: &Source, plan: &Plan, reel
 fn each(
     command: &Visualize,
     source: &Source,
-    title: &'static str,
+    title: &str,
     sink: impl FnMut(anyhow::Result<Option<Shot>>) -> anyhow::Result<()>,
 ) -> anyhow::Result<Vec<String>> {
-    let bar = progress::bar(source.len(), BAR).with_prefix(title);
+    let bar = progress::of_images(source.len(), title);
     let damage = source.each(command.every, || bar.inc(1), sink)?;
     bar.finish_and_clear();
     Ok(damage)
@@ -134,13 +124,9 @@ impl Plan {
         if self.without_region > 0 {
             eprintln!("note: {} images without a region are left out; --whole-images shows them", self.without_region);
         }
-        if self.unreadable.is_empty() {
-            return;
-        }
-        eprintln!("warning: {} images are unreadable and left out:", self.unreadable.len());
-        self.unreadable.iter().take(MAX_NAMED).for_each(|text| eprintln!("  {text}"));
-        if self.unreadable.len() > MAX_NAMED {
-            eprintln!("  … and {} more", self.unreadable.len() - MAX_NAMED);
+        if !self.unreadable.is_empty() {
+            let heading = format!("{} images are unreadable and left out:", self.unreadable.len());
+            output::warn(&heading, self.unreadable.iter());
         }
     }
 }
@@ -159,7 +145,7 @@ impl Reel {
     fn add(&mut self, picture: &RgbImage, nanos: Option<u64>) -> anyhow::Result<()> {
         match self {
             Self::Apng { animation, .. } => Ok(animation.add(picture)?),
-            Self::Rerun(recorder) => Ok(recorder.add(png(picture)?, nanos)?),
+            Self::Rerun(recorder) => Ok(recorder.add(encode_png(picture)?, nanos)?),
         }
     }
 

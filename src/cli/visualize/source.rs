@@ -8,10 +8,10 @@ use clap::Args;
 use image::RgbImage;
 
 use crate::cli::{bags, interrupt};
-use crate::dataset::bag::{BagError, BagMessage, BagReader, Unreadable, is_recording};
+use crate::dataset::bag::{BagMessage, BagReader, Unreadable, is_recording};
 use crate::dataset::{ImageFile, unlabelled_images};
-use crate::frame::{self, DecodeOptions, FrameError, Region};
-use crate::intake::recorded;
+use crate::frame::{self, DecodeOptions, Region};
+use crate::intake::recorded::{self, ImageError};
 use crate::intake::request::NamedRegion;
 use crate::replay::{Choice, select};
 
@@ -56,15 +56,6 @@ pub(super) struct Bag {
     images: u64,
     /// What is shown of every image, by its stamp; `None`: whole images are shown.
     regions: Option<HashMap<u64, NamedRegion>>,
-}
-
-/// Why there is nothing to show of a message.
-#[derive(Debug, thiserror::Error)]
-enum ShotError {
-    #[error(transparent)]
-    Message(#[from] BagError),
-    #[error(transparent)]
-    Frame(#[from] FrameError),
 }
 
 impl Source {
@@ -156,7 +147,7 @@ impl Bag {
     }
 
     /// The image of a message, with what is shown of it; `None` where no region is.
-    fn shot(&self, message: &BagMessage) -> Result<Option<Shot>, ShotError> {
+    fn shot(&self, message: &BagMessage) -> Result<Option<Shot>, ImageError> {
         let (header, picture) = recorded::picture(message)?;
         let nanos = header.stamp.nanos_since_epoch();
         let (id, region) = match self.regions.as_ref().map(|regions| regions.get(&nanos)) {

@@ -12,7 +12,7 @@ use crate::cli::model::ModelArgs;
 use crate::frame;
 use crate::model::Classifier;
 use crate::monitor::{LayerComparison, Levels, Monitor, Verdict};
-use crate::pipeline::model_id;
+use crate::pipeline::load_monitor;
 use crate::visualize::{ChartError, Detail, LayerChoice, LayerView, Opinion, Scales, Sheet, Subject};
 
 /// The model, the monitor, and what is asked for.
@@ -35,10 +35,7 @@ impl Studio {
         let classifier = model.load()?;
         let names: Vec<&str> = classifier.layout().layers.iter().map(|layer| layer.name.as_str()).collect();
         let layers = layer.indices(&names)?;
-        let monitor = monitor.map(Monitor::load).transpose()?;
-        if let Some(monitor) = &monitor {
-            monitor.check_model(&model_id(&classifier), classifier.layout())?;
-        }
+        let monitor = monitor.map(|path| load_monitor(path, &classifier)).transpose()?;
         Ok(Self { classifier, monitor, layers })
     }
 

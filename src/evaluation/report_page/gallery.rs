@@ -1,10 +1,10 @@
 //! Galleries of images with what the detectors found in them.
 
-use std::io::Cursor;
-
 use base64::{Engine, engine::general_purpose::STANDARD};
-use image::{ImageError, ImageFormat, RgbImage};
+use image::{ImageError, RgbImage};
 use maud::{Markup, html};
+
+use crate::frame::encode_png;
 
 /// Some images worth looking at.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -95,9 +95,7 @@ pub(crate) fn p_value(p_value: f32) -> Markup {
 
 /// The image itself as an address.
 pub(crate) fn data_uri(image: &RgbImage) -> Result<String, ImageError> {
-    let mut bytes = Vec::new();
-    image.write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png)?;
-    Ok(format!("data:image/png;base64,{}", STANDARD.encode(bytes)))
+    Ok(format!("data:image/png;base64,{}", STANDARD.encode(encode_png(image)?)))
 }
 
 #[cfg(test)]
