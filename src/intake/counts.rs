@@ -65,6 +65,19 @@ impl InputCounts {
         self.unchanged = unchanged.unwrap_or_default();
     }
 
+    /// For how long the camera seems frozen, where that is as long as `stale_after` (parameter `stale_after_secs`).
+    #[must_use]
+    pub fn frozen_for(&self, stale_after: Duration) -> Option<Duration> {
+        Some(self.unchanged).filter(|unchanged| !unchanged.is_zero() && *unchanged >= stale_after)
+    }
+
+    /// How old the newest stamp was when its image arrived, where that is longer than `stale_after`.
+    #[must_use]
+    pub fn late_by(&self, stale_after: Duration) -> Option<Duration> {
+        let age = u64::try_from(self.stamp_age_nanos?).ok().map(Duration::from_nanos);
+        age.filter(|age| *age > stale_after)
+    }
+
     /// Counts the images that are missing before one.
     pub fn missing(&mut self, images: u64) {
         self.gaps += u64::from(images > 0);

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::inject::{FaultKind, Injected};
 use super::select::CameraTopics;
+use super::warnings::{Warning, WarningWatch};
 use crate::dataset::bag::{BagError, BagMessage, Unreadable};
 use crate::dataset::cdr;
 use crate::inference::shared::Shared;
@@ -40,6 +41,16 @@ pub struct Feed {
     /// Images that come late, with the time at which they come.
     late: VecDeque<(u64, BagMessage)>,
     unreadable: Unreadable,
+    warnings: Vec<WarningWatch>,
+}
+
+/// What came of the messages of a bag beside its images.
+#[derive(Debug, Default)]
+pub struct Fed {
+    /// Messages that could not be read.
+    pub unreadable: Unreadable,
+    /// What the node's diagnostics would have warned of, camera by camera.
+    pub warnings: Vec<Warning>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +80,10 @@ impl Feed {
         }
         let camera =
             |(index, topics): (usize, &CameraTopics)| Camera::new(shared.clone(), index, topics.regions.is_some());
+        let stale_after = shared.tuning().stale_after;
+        let watch = |camera: &CameraTopics| WarningWatch::new(&camera.images.name, stale_after);
         Self {
+            warnings: cameras.iter().map(watch).collect(),
             shared: shared.clone(),
             cameras: cameras.iter().enumerate().map(camera).collect(),
             topics,
@@ -124,21 +138,21 @@ impl Feed {
         }
     }
 
-    /// Ends the bag: what still waits for regions is answered. Returns the messages that could not be read.
-    pub fn end(mut self, each: impl FnMut(Due)) -> Unreadable {
+    /// Ends the bag: what still waits for regions is answered.
+    pub fn end(mut self, each: impl FnMut(Due)) -> Fed {
         while let Some((_, late)) = self.late.pop_front() {
             self.take(&late);
         }
         let now = self.clock.at(self.clock.now_nanos) + AFTER_THE_END;
         self.tick(now);
         self.due.drain(..).for_each(each);
-        self.unreadable
+        self.give_up()
     }
 
     /// Ends early: what waits for regions is left out.
     #[must_use]
-    pub fn give_up(self) -> Unreadable {
-        self.unreadable
+    pub fn give_up(self) -> Fed {
+        Fed { unreadable: self.unreadable, warnings: self.warnings.into_iter().flat_map(WarningWatch::end).collect() }
     }
 
     /// Lets go of what has waited long enough.
@@ -157,7 +171,9 @@ impl Feed {
             None => picture,
         };
         let ros = Duration::from_nanos(message.log_nanos).into();
+        let stamp_nanos = header.stamp.nanos_since_epoch();
         self.cameras[camera].image(header, picture, Arrival { at: now, ros });
+        self.shared.count(camera, |statistics| self.warnings[camera].see(statistics.input(), stamp_nanos));
         self.collect();
         Ok(())
     }

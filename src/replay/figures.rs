@@ -69,6 +69,12 @@ pub const FIGURES: &[Figure] = &[
         of: |tally| Some(tally.counted.repeated_images as f64),
     },
     Figure {
+        name: "input_warnings",
+        unit: Unit::Count,
+        description: "times that the node's diagnostics would have warned of a frozen camera or of old stamps",
+        of: |tally| Some(tally.warnings.len() as f64),
+    },
+    Figure {
         name: "watched_hours",
         unit: Unit::Hours,
         description: "hours with images, of every camera",
@@ -191,20 +197,20 @@ pub const FIGURES: &[Figure] = &[
     Figure {
         name: "missed_faults",
         unit: Unit::Count,
-        description: "those without any alarm or refusal that is not there without the fault",
-        of: |tally| injected(tally, tally.faults.iter().filter(|one| one.found.is_none()).count() as f64),
+        description: "those without any alarm, refusal or warning of the diagnostics that is not there without the fault",
+        of: |tally| injected(tally, tally.faults.iter().filter(|one| one.delay_secs().is_infinite()).count() as f64),
     },
     Figure {
         name: "fault_delay_secs_p50",
         unit: Unit::Seconds,
-        description: "time from the first region with a fault to the first alarm, median; a missed one counts as infinite",
-        of: |tally| quantile(tally.faults.iter().map(fault_delay).collect(), 0.5),
+        description: "time from the first region with a fault to the first sign of it, median; a missed one counts as infinite",
+        of: |tally| quantile(tally.faults.iter().map(FaultOutcome::delay_secs).collect(), 0.5),
     },
     Figure {
         name: "fault_delay_secs_max",
         unit: Unit::Seconds,
         description: "the same, longest",
-        of: |tally| quantile(tally.faults.iter().map(fault_delay).collect(), 1.0),
+        of: |tally| quantile(tally.faults.iter().map(FaultOutcome::delay_secs).collect(), 1.0),
     },
     Figure {
         name: "accuracy",
@@ -298,10 +304,6 @@ fn delay_frames(tally: &Tally, q: f64) -> Option<f64> {
 /// A figure of faults, where any were put in.
 fn injected(tally: &Tally, value: f64) -> Option<f64> {
     (!tally.faults.is_empty()).then_some(value)
-}
-
-fn fault_delay(outcome: &FaultOutcome) -> f64 {
-    outcome.found.map_or(f64::INFINITY, |found| found.delay_secs)
 }
 
 fn delay(tally: &Tally, q: f64, of: impl Fn(&Occurrence) -> f64) -> Option<f64> {

@@ -19,6 +19,7 @@ mod tally;
 mod timeline;
 mod truth;
 mod view;
+mod warnings;
 
 use std::path::Path;
 
@@ -29,7 +30,7 @@ pub use figures::{FIGURES, Figure, OF_THE_MACHINE, Unit, false_alarm_interval, t
 pub use gate::{Condition, ConditionError, Failure, Gate};
 pub use inject::{Fault, FaultError, FaultKind, FaultOutcome, Injected};
 pub use outputs::{NODE, Outputs, RowFile};
-pub use report::{BagReport, ReplayPage, json as report_json, junit};
+pub use report::{BagReport, Beside, ReplayPage, json as report_json, junit};
 pub use rows::Row;
 pub use run::{Answered, Cost, Listener, OpenBag, Played, Player};
 pub use select::{CameraTopics, Choice, Selection, select};
@@ -37,6 +38,7 @@ pub use tally::{Counted, Counter, Tally};
 pub use timeline::{Point, Timeline};
 pub use truth::{CameraTruth, Truth, TruthError, TruthTable};
 pub use view::ReplayView;
+pub use warnings::{Warning, WarningKind};
 
 use crate::dataset::bag::BagError;
 use crate::parameters::table::ParameterError;

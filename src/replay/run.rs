@@ -8,11 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::feed::{Due, Feed};
+use super::feed::{Due, Fed, Feed};
 use super::inject::Injected;
 use super::select::{CameraTopics, Choice, Selection, select};
 use super::tally::Tally;
 use super::truth::{CameraTruth, TruthTable};
+use super::warnings::Warning;
 use super::{ReplayError, bag_name};
 use crate::calibration::OverTime;
 use crate::counters::statistics::Counts;
@@ -101,6 +102,8 @@ pub struct Played {
     pub counts: Vec<Counts>,
     /// Images whose bytes were those of the image before, of all cameras.
     pub repeated_images: u64,
+    /// What the node's diagnostics would have warned of, camera by camera.
+    pub warnings: Vec<Warning>,
     /// Messages that could not be read.
     pub unreadable: Unreadable,
     /// Parts of the files that were lost.
@@ -322,8 +325,8 @@ fn read(
         }
         feed.message(message, &mut send);
     }
-    let unreadable = if is_interrupted { feed.give_up() } else { feed.end(&mut send) };
-    Ok(Played { unreadable, damage: reader.damage().to_vec(), is_interrupted, ..Played::default() })
+    let Fed { unreadable, warnings } = if is_interrupted { feed.give_up() } else { feed.end(&mut send) };
+    Ok(Played { unreadable, warnings, damage: reader.damage().to_vec(), is_interrupted, ..Played::default() })
 }
 
 /// What a thread that judges needs.

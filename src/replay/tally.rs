@@ -10,6 +10,7 @@ use super::alarms::{Alarm, AlarmWatch, Occurrence, Watched};
 use super::inject::FaultOutcome;
 use super::run::{Answered, Cost, Played};
 use super::truth::{AlarmSet, CameraTruth};
+use super::warnings::Warning;
 use crate::intake::request::{Answer, Entry};
 use crate::monitor::Verdict;
 use crate::pipeline::Outcome;
@@ -66,6 +67,8 @@ pub struct Tally {
     pub objects: Vec<Occurrence>,
     /// Anomalies of cameras.
     pub anomalies: Vec<Occurrence>,
+    /// What the node's diagnostics would have warned of.
+    pub warnings: Vec<Warning>,
     /// Faults that were put into bags.
     pub faults: Vec<FaultOutcome>,
     /// Stamp of the first image of a single bag, nanoseconds; `None` without images.
@@ -95,6 +98,7 @@ impl Default for Tally {
             alarms: Vec::new(),
             objects: Vec::new(),
             anomalies: Vec::new(),
+            warnings: Vec::new(),
             faults: Vec::new(),
             first_stamp_nanos: None,
             alarmed: Vec::new(),
@@ -111,6 +115,7 @@ impl Tally {
         self.alarms.extend_from_slice(&other.alarms);
         self.objects.extend_from_slice(&other.objects);
         self.anomalies.extend_from_slice(&other.anomalies);
+        self.warnings.extend_from_slice(&other.warnings);
         self.faults.extend_from_slice(&other.faults);
         if let (Some(micros), Some(others)) = (&mut self.micros, &other.micros) {
             // Both have the same bounds.
@@ -221,6 +226,7 @@ impl<'a> Counter<'a> {
         }
         self.tally.alarms.sort_by(|a, b| (a.begin_nanos, &a.topic).cmp(&(b.begin_nanos, &b.topic)));
         let lost: u64 = played.damage.iter().filter_map(|damage| damage.lost_messages).sum();
+        self.tally.warnings.clone_from(&played.warnings);
         self.tally.counted.repeated_images = played.repeated_images;
         self.tally.counted.lost_messages = played.unreadable.messages() + lost;
         self.tally

@@ -41,10 +41,15 @@ fn scene(number: u64) -> RgbImage {
     scene
 }
 
-/// Four seconds at 10 Hz; the sign has its own region, and the regions come 30 ms after their image.
+/// Four seconds.
 fn record(world: &World, name: &str) {
+    record_images(world, name, 40);
+}
+
+/// Images at 10 Hz; the sign has its own region, and the regions come 30 ms after their image.
+fn record_images(world: &World, name: &str, images: u64) {
     let mut bag = BagWriter::create(&world.path(name)).unwrap();
-    for number in 0..40 {
+    for number in 0..images {
         let stamp = START + number * PERIOD;
         let image = CompressedImage { header: header(stamp), format: "png".into(), data: png(&scene(number)) };
         bag.write("/camera/image/compressed", stamp, &image).unwrap();
@@ -241,6 +246,9 @@ fn another_monitor_is_compared_image_by_image() {
     let comparison = json(&fs::read_to_string(world.path("report/comparison.json")).unwrap());
     assert_eq!((&comparison["images"], &comparison["only_first"]), (&40.into(), &0.into()));
     assert!(comparison["largest_p_value_change"].as_f64().unwrap() > 0.0, "{}", run.stderr);
+    assert_eq!(comparison["figures"]["images"], 40);
+    let page = fs::read_to_string(world.path("report/index.html")).unwrap();
+    assert!(page.contains("Beside the other monitor") && page.contains("40 images with 40 regions"));
 }
 
 #[test]
@@ -262,6 +270,24 @@ fn faults_are_found_or_missed() {
     let unknown = world.run(&format!("{REPLAY} drive --inject rain"));
     assert_eq!(unknown.code, Some(2));
     assert!(unknown.stderr.contains("there are fog, blur, mud"), "{}", unknown.stderr);
+}
+
+#[test]
+fn a_frozen_camera_is_what_the_diagnostics_warn_of() {
+    let world = world();
+    record_images(&world, "long", 90);
+    let run = world.succeed(&format!(
+        "{REPLAY} long --inject frozen --inject latency:2.5 --inject-from-secs 3 --report report --fail-on missed_faults>0"
+    ));
+    let figures = json(&run.stdout);
+    assert_eq!((&figures["input_warnings"], &figures["missed_faults"]), (&0.into(), &0.into()));
+    let report = json(&fs::read_to_string(world.path("report/report.json")).unwrap());
+    let faults = &report["bags"][0]["faults"];
+    // The fiftieth image that repeats the first one.
+    assert_eq!((&faults[0]["fault"], &faults[0]["warned_after_secs"]), (&"frozen:0.5".into(), &5.0.into()));
+    assert_eq!((&faults[1]["fault"], &faults[1]["warned_after_secs"]), (&"latency:2.5".into(), &0.0.into()));
+    let page = fs::read_to_string(world.path("report/index.html")).unwrap();
+    assert!(page.contains("diagnostics warn after") && page.contains("5.0\u{a0}s"));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::dataset::detections::Detection2DArray;
 use crate::inference::messages::Identity;
 use crate::pipeline::Pipeline;
 use crate::program::Program;
-use crate::replay::{CameraTopics, Comparison, NODE, OpenBag, Strictness, compare};
+use crate::replay::{Beside, CameraTopics, Comparison, NODE, OpenBag, Strictness, Tally, compare, figures_to_json};
 
 /// The program that is compared with.
 const PROGRAM: &str = "monitor_node";
@@ -27,7 +27,7 @@ const DOMAINS: u32 = 100;
 /// What came of the comparisons that were asked for.
 #[derive(Default)]
 pub(super) struct Against {
-    other: Option<Comparison>,
+    other: Option<(Comparison, Tally)>,
     node: Option<Comparison>,
 }
 
@@ -42,9 +42,10 @@ impl Against {
     ) -> anyhow::Result<()> {
         if let Some(other) = session.other {
             let second = folder.join("second");
-            session.with(other, &Identity::of(other)).play_into(bag, &second)?;
-            let comparison = compare(recorded, &second, Strictness::Decisions)?;
-            self.other.get_or_insert_default().add(&comparison);
+            let counted = session.with(other, &Identity::of(other)).play_into(bag, &second)?;
+            let (comparison, tally) = self.other.get_or_insert_default();
+            comparison.add(&compare(recorded, &second, Strictness::Decisions)?);
+            tally.add(&counted);
         }
         if session.command.through_node {
             let second = folder.join("node");
@@ -54,17 +55,25 @@ impl Against {
         Ok(())
     }
 
+    /// What came of them.
+    pub(super) fn beside(&self) -> Vec<Beside<'_>> {
+        let beside = |name, comparison, tally| Beside { name, comparison, tally };
+        let other = self.other.as_ref().map(|(comparison, tally)| beside("the other monitor", comparison, Some(tally)));
+        let node = self.node.as_ref().map(|comparison| beside("the node", comparison, None));
+        other.into_iter().chain(node).collect()
+    }
+
     /// Says what came of them.
     pub(super) fn say(&self) {
-        for (comparison, name) in [(&self.other, "the other monitor"), (&self.node, "the node")] {
-            comparison.iter().for_each(|comparison| say(comparison, name));
-        }
+        self.beside().iter().for_each(|beside| say(beside.comparison, beside.name));
     }
 
     /// Writes what another monitor says into the folder of a report.
     pub(super) fn report(&self, folder: &Path) -> anyhow::Result<()> {
-        let Some(other) = &self.other else { return Ok(()) };
-        output::write_into(folder, "comparison.json", &output::json(other)?)
+        let Some((comparison, tally)) = &self.other else { return Ok(()) };
+        let mut json = serde_json::to_value(comparison)?;
+        json["figures"] = figures_to_json(tally);
+        output::write_into(folder, "comparison.json", &output::json(&json)?)
     }
 
     /// Fails where the node says anything else.

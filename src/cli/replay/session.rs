@@ -134,6 +134,7 @@ impl Session<'_> {
             total,
             bags,
             gate,
+            beside: &against.beside(),
         };
         output::write_into(folder, "index.html", &page.html()?)?;
         let json = report_json(total, bags, gate);
@@ -165,10 +166,10 @@ impl Session<'_> {
         OpenBag::open(path, &self.choice, self.table.as_ref()).with_context(|| path.display().to_string())
     }
 
-    /// Plays a bag into a recording.
-    pub(super) fn play_into(&self, path: &Path, recording: &Path) -> anyhow::Result<()> {
+    /// Plays a bag into a recording, and counts.
+    pub(super) fn play_into(&self, path: &Path, recording: &Path) -> anyhow::Result<Tally> {
         let kept = Kept { recording: Some(BagWriter::create(recording)?), ..Kept::default() };
-        self.play(path, self.open(path)?, kept, None).map(drop)
+        Ok(self.play(path, self.open(path)?, kept, None)?.tally)
     }
 
     /// Plays a bag once more for every fault.
@@ -186,7 +187,7 @@ impl Session<'_> {
             if interrupt::is_set() {
                 break;
             }
-            outcomes.push(FaultOutcome::new(&plain.name, *fault, &report.tally, &plain.tally));
+            outcomes.push(FaultOutcome::new(&plain.name, &injected, &report.tally, &plain.tally));
         }
         Ok(outcomes)
     }

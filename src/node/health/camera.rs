@@ -204,11 +204,8 @@ impl CameraHealth {
     }
 
     fn frozen(&self) -> Option<String> {
-        let unchanged = self.input.unchanged;
-        (unchanged >= self.stale_after).then(|| {
-            let secs = unchanged.as_secs_f64();
-            format!("the camera has shown the same image, byte for byte, for {secs:.1} s: is it frozen?")
-        })
+        let secs = self.input.frozen_for(self.stale_after)?.as_secs_f64();
+        Some(format!("the camera has shown the same image, byte for byte, for {secs:.1} s: is it frozen?"))
     }
 
     /// Judged by the time at which the image came, so that a slow camera is none with old stamps.

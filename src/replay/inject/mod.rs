@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::alarms::{Found, Occurrence};
 use super::tally::Tally;
+use super::warnings::Warning;
 use crate::frame::{DecodeOptions, Region};
 use crate::intake::request::{Bytes, Picture, Request};
 use crate::scenario::pixels;
@@ -63,10 +64,10 @@ pub struct FaultOutcome {
     pub fault: String,
     /// Images with it that had a region to judge.
     pub images: u64,
-    /// When it was found, from the first of them; `None`: missed.
+    /// When it was found by an alarm or a refusal, from the first of them; `None`: by none.
     pub found: Option<Found>,
-    /// Images that are those before them, byte for byte, beyond those without the fault: the node's diagnostics warn of them.
-    pub repeated_images: u64,
+    /// After how many seconds the node's diagnostics would have warned of it, beyond what they warn of without it; `None`: never.
+    pub warned_after_secs: Option<f64>,
     /// Share of the regions with the fault that were out of distribution or could not be judged, 0..1; `None` without any.
     pub alarm_share: Option<f64>,
     /// The same of all regions of the bag without the fault.
@@ -84,10 +85,10 @@ impl Injected {
 impl FaultOutcome {
     /// From what was counted of a bag with the fault and without it.
     #[must_use]
-    pub fn new(bag: &str, fault: Fault, with: &Tally, without: &Tally) -> Self {
-        let name = fault.to_string();
+    pub fn new(bag: &str, injected: &Injected, with: &Tally, without: &Tally) -> Self {
+        let name = injected.fault.to_string();
         let seen: Vec<&Occurrence> = with.anomalies.iter().filter(|one| one.anomaly == name).collect();
-        let begin = seen.iter().map(|one| one.begin_nanos).min().unwrap_or(0);
+        let begin = seen.iter().map(|one| one.begin_nanos).min().unwrap_or(injected.from_nanos);
         let mut images_before = 0;
         let mut found = None;
         for one in &seen {
@@ -97,6 +98,9 @@ impl FaultOutcome {
             }
             images_before += one.images;
         }
+        let is_of_the_fault =
+            |warning: &&Warning| injected.covers(warning.begin_nanos) && !without.warnings.contains(warning);
+        let warning = with.warnings.iter().filter(is_of_the_fault).map(|warning| warning.begin_nanos).min();
         let share = |count: u64, of: u64| (of > 0).then(|| count as f64 / of as f64);
         let (with, without) = (&with.counted, &without.counted);
         Self {
@@ -104,10 +108,17 @@ impl FaultOutcome {
             fault: name,
             images: images_before,
             found,
-            repeated_images: with.repeated_images.saturating_sub(without.repeated_images),
+            warned_after_secs: warning.map(|warning| warning.saturating_sub(begin) as f64 / 1e9),
             alarm_share: share(with.strange_alarmed, with.strange),
             alarm_share_without: share(without.alarmed + without.unknown, without.regions),
         }
+    }
+
+    /// Seconds until the first sign of it, an alarm, a refusal or a warning; infinite where there is none.
+    #[must_use]
+    pub fn delay_secs(&self) -> f64 {
+        let found = self.found.map(|found| found.delay_secs);
+        found.into_iter().chain(self.warned_after_secs).fold(f64::INFINITY, f64::min)
     }
 }
 

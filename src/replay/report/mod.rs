@@ -1,5 +1,6 @@
 //! The report on one or several bags: an HTML page, JSON, and JUnit XML for continuous integration.
 
+mod beside;
 mod junit;
 mod page;
 mod sections;
@@ -8,6 +9,7 @@ mod timeline_chart;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+pub use beside::Beside;
 pub use junit::junit;
 pub use page::ReplayPage;
 
@@ -72,6 +74,7 @@ pub fn json(total: &Tally, bags: &[BagReport], gate: &Gate) -> Value {
             "alarms": bag.tally.alarms,
             "anomalies": bag.tally.anomalies,
             "strange_objects": bag.tally.objects,
+            "warnings": bag.tally.warnings,
             "faults": bag.tally.faults,
             "notes": bag.notes,
             "elapsed_secs": bag.elapsed_secs,

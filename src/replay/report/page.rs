@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 
 use super::BagReport;
+use super::beside::{self, Beside};
 use super::sections::{bag_section, figures_table, summary, terms};
 use crate::evaluation::Interval;
 use crate::evaluation::report_page::{PageError, document, notes, tile};
@@ -29,6 +30,8 @@ pub struct ReplayPage<'a> {
     pub bags: &'a [BagReport],
     /// Conditions under which the replay fails.
     pub gate: &'a Gate,
+    /// What the bags were compared with.
+    pub beside: &'a [Beside<'a>],
 }
 
 impl ReplayPage<'_> {
@@ -46,6 +49,7 @@ impl ReplayPage<'_> {
                 nav {
                     a href="#summary" { "Summary" }
                     @for (index, bag) in self.bags.iter().enumerate() { a href={ "#bag-" (index + 1) } { (bag.name) } }
+                    @if !self.beside.is_empty() { a href="#comparison" { "Comparison" } }
                     a href="#figures" { "Figures" }
                     a href="#terms" { "Terms" }
                 }
@@ -57,6 +61,9 @@ impl ReplayPage<'_> {
             }
             section id="summary" { h2 { "Summary" } (summary(self.bags, self.total)) }
             @for bag in &bags { (bag) }
+            @if !self.beside.is_empty() {
+                section id="comparison" { h2 { "Comparison" } @for one in self.beside { (beside::section(one, self.total)) } }
+            }
             section id="figures" { h2 { "Figures" } (figures_table(self.total)) }
             section id="terms" { h2 { "Terms" } (terms()) }
         };

@@ -13,6 +13,7 @@ use crate::replay::inject::FaultOutcome;
 use crate::replay::select::CameraTopics;
 use crate::replay::tally::Tally;
 use crate::replay::timeline::Timeline;
+use crate::replay::warnings::Warning;
 use crate::utc::Utc;
 
 /// Alarms of a bag that are on the page; all are in the JSON.
@@ -82,7 +83,8 @@ pub(super) fn figures_table(total: &Tally) -> Markup {
     }
 }
 
-fn value(name: &str, tally: &Tally) -> String {
+/// A figure as text.
+pub(super) fn value(name: &str, tally: &Tally) -> String {
     match Figure::find(name).and_then(|figure| (figure.of)(tally)) {
         None => "–".to_owned(),
         Some(value) if value.is_infinite() => "∞".to_owned(),
@@ -125,7 +127,18 @@ fn camera_part(bag: &BagReport, camera: &CameraTopics, timeline: &Timeline) -> R
         (charts(timeline, &alarms, &anomalies, from)?)
         @if rows.is_empty() { p { "No alarm." } } @else { (alarm_table(&rows, alarms.len() - rows.len())) }
         @if !anomalies.is_empty() { (anomaly_table(&anomalies, from)) }
+        @for warning in bag.tally.warnings.iter().filter(|warning| warning.topic == topic) { (warning_line(warning, from)) }
     })
+}
+
+fn warning_line(warning: &Warning, from_nanos: u64) -> Markup {
+    let at = |nanos: u64| seconds(nanos.saturating_sub(from_nanos) as f64 / 1e9);
+    html! {
+        p.caption {
+            "The node's diagnostics would have warned from " (at(warning.begin_nanos)) " to " (at(warning.end_nanos)) ": "
+            (warning.kind.text()) "."
+        }
+    }
 }
 
 fn alarm_table(rows: &[Markup], more: usize) -> Markup {
@@ -199,13 +212,13 @@ fn fault_table(faults: &[FaultOutcome]) -> Markup {
         |share: Option<f64>| share.map_or_else(|| "–".to_owned(), |share| format!("{:.0}\u{a0}%", 100.0 * share));
     html! {
         h3 { "Injected faults" }
-        p.caption { "The bag once more for each, with the fault in all images from some time on. An alarm that is there without the fault does not count as finding it." }
+        p.caption { "The bag once more for each, with the fault in all images from some time on. An alarm or a warning that is there without the fault does not count as finding it." }
         div.scroll {
             table.figures {
                 thead {
                     tr {
-                        th { "fault" } th { "images" } th { "found after" } th { "images until then" } th { "regions alarmed or refused" }
-                        th { "without the fault" } th { "repeated images" }
+                        th { "fault" } th { "images" } th { "found after" } th { "images until then" } th { "diagnostics warn after" }
+                        th { "regions alarmed or refused" } th { "without the fault" }
                     }
                 }
                 tbody {
@@ -213,13 +226,14 @@ fn fault_table(faults: &[FaultOutcome]) -> Markup {
                         tr {
                             th.name scope="row" { (one.fault) }
                             td { (one.images) }
-                            @match one.found {
-                                Some(found) => { td { (seconds(found.delay_secs)) } td { (found.images) } },
-                                None => { td.wrong { "missed" } td {} },
+                            @match (one.found, one.warned_after_secs) {
+                                (Some(found), _) => { td { (seconds(found.delay_secs)) } td { (found.images) } },
+                                (None, Some(_)) => { td { "–" } td {} },
+                                (None, None) => { td.wrong { "missed" } td {} },
                             }
+                            td { (one.warned_after_secs.map_or_else(|| "–".to_owned(), seconds)) }
                             td { (share(one.alarm_share)) }
                             td { (share(one.alarm_share_without)) }
-                            td { (one.repeated_images) }
                         }
                     }
                 }
