@@ -12,7 +12,7 @@ env := source tools/env.sh
 # ROS tests talk to nobody else on this machine or network.
 ros_env := export ROS_DOMAIN_ID=$$((RANDOM % 100 + 1)) ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST
 
-.PHONY: help setup build demo scenarios performance test lint test-core test-rust test-python test-vision-msgs clean distclean
+.PHONY: help setup build demo scenarios fuzz performance test lint test-core test-rust test-python test-vision-msgs clean distclean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 18
@@ -31,6 +31,9 @@ scenarios: build ## the scenarios of tests/scenarios/ with the shipped monitor, 
 	$(env); cargo run $(CARGO_FLAGS) --quiet --bin activation-monitor -- replay \
 	    --model models/traffic_signs --monitor models/traffic_signs/traffic_signs.monitor \
 	    --report target/scenarios --junit target/scenarios/junit.xml tests/scenarios/*.yaml
+
+fuzz: setup ## a million mutated bags, messages, images, monitors, scenarios and descriptions each: an hour
+	tools/fuzz
 
 performance: ## measure the figures of docs/performance.md, into it and target/performance.json: half an hour, 5 GB for the peer
 	@tools/load_test --suite --soak --peer --json target/performance.json --markdown docs/performance.md
