@@ -9,7 +9,7 @@ use activation_monitor::dataset::bag::{BagReader, BagWriter};
 use activation_monitor::dataset::cdr::{CompressedImage, Header, Region, RegionArray, RegionOfInterest, Time};
 use activation_monitor::frame::encode_jpeg;
 use activation_monitor::monitor::{FitSettings, ModelId, ModelInput, Monitor};
-use activation_monitor::scenario::{SynthesizeArgs, synthesize};
+use activation_monitor::scenario::{SynthesizeArgs, record};
 use image::{Rgb, RgbImage};
 use ndarray::{Array1, Array2};
 
@@ -46,7 +46,7 @@ fn bags(folder: &Path) -> Done {
     let scratch = tempfile::tempdir()?;
     let drive = scratch.path().join("drive");
     let small = SynthesizeArgs { duration_secs: 5.0, rate_hz: 1.0, width: 160, height: 160, ..SynthesizeArgs::new(&drive) };
-    synthesize(&small, |_| true)?;
+    record(&small.drive()?, &drive, |_| true)?;
     write(&folder.join("bag"), "drawn", &[&[0], &fs::read(drive.join("drive_0.mcap"))?[..]].concat())?;
     let tiny = scratch.path().join("tiny.mcap");
     let mut writer = BagWriter::create_file(&tiny)?;
