@@ -43,7 +43,9 @@ test: lint test-core test-rust test-python ## everything that has to pass
 
 lint: setup ## formatting and clippy
 	cargo fmt --check
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	$(env); cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
+	$(env); cargo clippy $(CARGO_FLAGS) --no-default-features --all-targets -- -D warnings
 
 test-core: setup ## Rust tests of what builds without ROS 2 and viewer, the command line included
 	$(env); cargo test $(CARGO_FLAGS) --no-default-features --tests

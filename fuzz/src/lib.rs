@@ -84,7 +84,7 @@ pub fn image_message(data: &[u8]) {
     let Some((claims, data)) = rest.split_at_checked(11) else { return };
     let number = |from: usize| u32::from(u16::from_le_bytes([claims[from], claims[from + 1]]));
     let raw = RawImage {
-        encoding: Encoding::ALL[usize::from(claims[0]) % Encoding::ALL.len()].name(),
+        encoding: Encoding::ALL[usize::from(claims[0]) % Encoding::ALL.len()].ros_name(),
         width: number(1),
         height: number(3),
         // Large steps, too.

@@ -1,4 +1,4 @@
-//! Writes what the targets begin with: `seeds FOLDER` makes `FOLDER/<target>/…` of the project's own files and writers.
+//! Writes what the fuzz targets begin with: `fuzz_seeds FOLDER` makes `FOLDER/<target>/…` of the project's own files and writers.
 
 use std::error::Error;
 use std::fs;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use activation_monitor::activation::{FeatureBank, FeatureLayout, Features, Head, LayerFeatures, LayerKind, LayerSpec};
 use activation_monitor::dataset::bag::{BagReader, BagWriter};
-use activation_monitor::dataset::cdr::{CompressedImage, Header, Region, RegionArray, RegionOfInterest, Time};
+use activation_monitor::dataset::cdr::{self, CompressedImage, Header, Region, RegionArray, RegionOfInterest, Time};
 use activation_monitor::frame::encode_jpeg;
 use activation_monitor::monitor::{FitSettings, ModelId, ModelInput, Monitor};
 use activation_monitor::scenario::{SynthesizeArgs, record};
@@ -16,8 +16,8 @@ use ndarray::{Array1, Array2};
 type Done = Result<(), Box<dyn Error>>;
 
 fn main() -> Done {
-    let folder = PathBuf::from(std::env::args().nth(1).ok_or("usage: seeds FOLDER")?);
-    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let folder = PathBuf::from(std::env::args().nth(1).ok_or("usage: fuzz_seeds FOLDER")?);
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
     bags(&folder)?;
     images(&folder)?;
     monitor(&folder)?;
@@ -45,7 +45,8 @@ fn copies(folder: &Path, from: &Path, ending: &str) -> Done {
 fn bags(folder: &Path) -> Done {
     let scratch = tempfile::tempdir()?;
     let drive = scratch.path().join("drive");
-    let small = SynthesizeArgs { duration_secs: 5.0, rate_hz: 1.0, width: 160, height: 160, ..SynthesizeArgs::new(&drive) };
+    let small =
+        SynthesizeArgs { duration_secs: 5.0, rate_hz: 1.0, width: 160, height: 160, ..SynthesizeArgs::new(&drive) };
     record(&small.drive()?, &drive, |_| true)?;
     write(&folder.join("bag"), "drawn", &[&[0], &fs::read(drive.join("drive_0.mcap"))?[..]].concat())?;
     let tiny = scratch.path().join("tiny.mcap");
@@ -53,16 +54,42 @@ fn bags(folder: &Path) -> Done {
     let header = Header { stamp: Time { sec: 7, nanosec: 8 }, frame_id: "camera".into() };
     let roi = RegionOfInterest { x_offset: 1, y_offset: 2, height: 3, width: 4, do_rectify: false };
     let regions = vec![Region { id: "sign".into(), roi }];
-    writer.write("/regions", 7, &RegionArray { header: header.clone(), regions })?;
-    writer.write("/image", 8, &CompressedImage { header, format: "jpeg".into(), data: vec![1, 2, 3] })?;
+    let image = CompressedImage { header: header.clone(), format: "jpeg".into(), data: vec![1, 2, 3] };
+    let regions = RegionArray { header, regions };
+    writer.write("/regions", 7, &regions)?;
+    writer.write("/image", 8, &image)?;
     writer.finish()?;
-    write(&folder.join("bag"), "tiny", &[&[0], &fs::read(&tiny)?[..]].concat())?;
+    let sqlite = scratch.path().join("tiny.db3");
+    database(&sqlite, &cdr::encode(&image)?, &cdr::encode(&regions)?)?;
+    for (kind, file) in [(0, &tiny), (1, &sqlite)] {
+        let plain = fs::read(file)?;
+        write(&folder.join("bag"), &format!("plain_{kind}"), &[&[kind], &plain[..]].concat())?;
+        let packed = zstd::encode_all(&plain[..], 3)?;
+        write(&folder.join("bag"), &format!("zstd_{kind}"), &[&[kind + 2], &packed[..]].concat())?;
+    }
     let kinds = [("Header", 0), ("Clock", 1), ("CompressedImage", 3), ("RegionArray", 4), ("GroundTruthArray", 5)];
     for (index, message) in BagReader::open(&drive)?.take(12).enumerate() {
         let message = message?;
         for (_, kind) in kinds.iter().filter(|(kind, _)| message.type_name.ends_with(kind)) {
             write(&folder.join("cdr"), &format!("{kind}_{index}"), &[&[*kind], &message.data[..]].concat())?;
         }
+    }
+    Ok(())
+}
+
+/// A recording as rosbag2's SQLite storage lays it out.
+fn database(path: &Path, image: &[u8], regions: &[u8]) -> Done {
+    let database = rusqlite::Connection::open(path)?;
+    database.execute_batch(
+        "PRAGMA page_size = 512;
+         CREATE TABLE topics(id INTEGER PRIMARY KEY, name TEXT NOT NULL, type TEXT NOT NULL,
+             serialization_format TEXT NOT NULL, offered_qos_profiles TEXT NOT NULL);
+         CREATE TABLE messages(id INTEGER PRIMARY KEY, topic_id INTEGER NOT NULL, timestamp INTEGER NOT NULL, data BLOB NOT NULL);
+         INSERT INTO topics VALUES (1, '/image', 'sensor_msgs/msg/CompressedImage', 'cdr', ''),
+             (2, '/regions', 'activation_monitor/msg/RegionArray', 'cdr', '');",
+    )?;
+    for (topic, time, data) in [(2, 7, regions), (1, 8, image)] {
+        database.execute("INSERT INTO messages(topic_id, timestamp, data) VALUES (?1, ?2, ?3)", (topic, time, data))?;
     }
     Ok(())
 }
