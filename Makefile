@@ -12,7 +12,7 @@ env := source tools/env.sh
 # ROS tests talk to nobody else on this machine or network.
 ros_env := export ROS_DOMAIN_ID=$$((RANDOM % 100 + 1)) ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST
 
-.PHONY: help setup build demo scenarios performance test lint test-core test-rust test-python test-vision-msgs clean distclean
+.PHONY: help setup build demo scenarios fuzz performance test lint test-core test-rust test-python test-vision-msgs clean distclean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 18
@@ -32,6 +32,9 @@ scenarios: build ## the scenarios of tests/scenarios/ with the shipped monitor, 
 	    --model models/traffic_signs --monitor models/traffic_signs/traffic_signs.monitor \
 	    --report target/scenarios --junit target/scenarios/junit.xml tests/scenarios/*.yaml
 
+fuzz: setup ## a million mutated bags, messages, images, monitors, scenarios and descriptions each: an hour
+	tools/fuzz
+
 performance: ## measure the figures of docs/performance.md, into it and target/performance.json: half an hour, 5 GB for the peer
 	@tools/load_test --suite --soak --peer --json target/performance.json --markdown docs/performance.md
 
@@ -40,7 +43,9 @@ test: lint test-core test-rust test-python ## everything that has to pass
 
 lint: setup ## formatting and clippy
 	cargo fmt --check
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	$(env); cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
+	$(env); cargo clippy $(CARGO_FLAGS) --no-default-features --all-targets -- -D warnings
 
 test-core: setup ## Rust tests of what builds without ROS 2 and viewer, the command line included
 	$(env); cargo test $(CARGO_FLAGS) --no-default-features --tests

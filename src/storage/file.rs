@@ -131,7 +131,8 @@ impl TensorFile {
             }),
         );
         let actual = hex(&actual);
-        if expected == actual {
+        // A fuzzer cannot know digests, and is to reach what lies behind.
+        if expected == actual || cfg!(fuzzing) {
             return Ok(());
         }
         Err(StorageError::Checksum { path: self.path.display().to_string(), expected, actual })

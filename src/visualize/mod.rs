@@ -17,6 +17,7 @@ mod scale;
 mod sheet;
 mod style;
 
+#[cfg(feature = "viewer")]
 pub(crate) use bits::bit_color;
 
 pub use animation::{Animation, AnimationError};
