@@ -24,6 +24,8 @@ Examples:
       --layer all --output layers.png photo.jpg
   activation-monitor visualize --model models/signs --monitor signs.monitor \\
       --layer 3 --every 10 --output drive.apng drive
+  activation-monitor visualize --model models/signs --monitor signs.monitor \\
+      --layer stage2 --object sign_14 --at-secs 14.4 --output sign.png drive
 
 One tile per channel on one colour scale, and the mean of every channel. With a
 monitor also the training mean of the predicted class, the deviation from it, a
@@ -65,15 +67,21 @@ impl Visualize {
         let kind = Kind::of(&self.output)?;
         output::check_place(&self.output)?;
         let source = Source::open(&self.input, &self.bag)?;
+        let is_one = matches!((&source, self.bag.at_secs), (Source::Image(_), None) | (Source::Bag(_), Some(_)));
         anyhow::ensure!(
-            kind != Kind::Picture || matches!(source, Source::Image(_)),
-            "{} has many images, {} has room for one: name an animation, .apng or .rrd",
+            kind != Kind::Picture || is_one,
+            "{} has many images, {} has room for one: name an animation, .apng or .rrd; of a bag --at-secs chooses one",
             self.input.display(),
             self.output.display()
+        );
+        anyhow::ensure!(
+            self.bag.at_secs.is_none() || kind == Kind::Picture && is_one,
+            "--at-secs is for one picture (.png) of a bag"
         );
         let studio = Studio::load(&self.model, self.monitor.as_deref(), &self.layer)?;
         match (kind, &source) {
             (Kind::Picture, Source::Image(path)) => self.draw_one(&studio, source::read(path)?),
+            (Kind::Picture, Source::Bag(bag)) => self.draw_one(&studio, bag.at(self.bag.at_secs.unwrap_or_default())?),
             _ => film::shoot(self, kind, &studio, &source),
         }
     }

@@ -42,7 +42,7 @@ pub fn render_in_order(layer: &LayerActivation, row: usize, order: &[usize]) -> 
 }
 
 /// `C×H×W` maps as tiles of `W×H` pixels with a gap of one pixel, all on one colour scale from 0 (or the smallest
-/// value, if that is negative) to the largest.
+/// value, if that is negative) to what only peaks exceed.
 fn tiles(maps: ArrayView3<'_, f32>, order: &[usize]) -> Option<(RgbImage, Vec<Tile>)> {
     let (channels, height, width) = maps.dim();
     let mut order: Vec<usize> = order.iter().copied().filter(|channel| *channel < channels).collect();
@@ -52,7 +52,9 @@ fn tiles(maps: ArrayView3<'_, f32>, order: &[usize]) -> Option<(RgbImage, Vec<Ti
     if channels == 0 || height == 0 || width == 0 {
         return None;
     }
-    let scale = Range::of(maps.iter());
+    let shown: Vec<f32> =
+        order.iter().take(channels).flat_map(|&channel| maps.index_axis(Axis(0), channel).to_owned()).collect();
+    let scale = Range::without_peaks(&shown);
     let columns = columns(channels, width, height);
     let rows = channels.div_ceil(columns);
     let size = |count: usize, length: usize| u32::try_from(count * (length + 1) - 1).ok();

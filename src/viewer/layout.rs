@@ -1,12 +1,14 @@
 //! The layout of the view: image large on the left, curves below it, verdict and feature maps on the right.
 
+use rerun::EntityPath;
 use rerun::blueprint::components::PanelState;
 use rerun::blueprint::{
-    Blueprint, BlueprintPanel, ContainerLike, Horizontal, SelectionPanel, Spatial2DView, StateTimelineView, Tabs,
+    Blueprint, BlueprintPanel, ContainerLike, Grid, Horizontal, SelectionPanel, Spatial2DView, StateTimelineView, Tabs,
     TextDocumentView, TextLogView, TimePanel, TimeSeriesView, Vertical,
 };
 
 use super::ViewerOptions;
+use super::recorder::VERDICT_CURVES;
 
 /// Entity paths, shared by layout and recorder.
 pub(super) mod path {
@@ -41,6 +43,9 @@ pub(super) mod path {
     }
 }
 
+/// Pictures of layers beside each other.
+const LAYER_COLUMNS: usize = 2;
+
 /// Timeline of the image stamps.
 pub(super) const ROS_TIME: &str = "ros_time";
 
@@ -65,28 +70,37 @@ fn page(options: &ViewerOptions, camera: Option<&str>) -> Horizontal {
     let lanes = StateTimelineView::new("states").with_origin(path::of(camera, path::STATES)).into();
     let left = Vertical::new([image, curves(camera), lanes]).with_row_shares([6.0, 4.0, 1.4]);
     let mut right = vec![words(camera)];
-    let mut shares = vec![2.0];
-    for &layer in &options.shown {
-        let name = &options.layers[layer];
-        let origin = path::of(camera, &format!("{}/{name}", path::LAYERS));
-        right.push(Spatial2DView::new(name.clone()).with_origin(origin).into());
-        shares.push(3.0);
+    let mut shares = vec![3.5];
+    if !options.shown.is_empty() {
+        let columns = options.shown.len().min(LAYER_COLUMNS);
+        shares.push(3.0 * options.shown.len().div_ceil(columns) as f32);
+        right.push(layers(options, camera).with_grid_columns(columns as u32).into());
     }
     if options.monitor.is_some() {
         let patterns = Spatial2DView::new("pattern above the nearest of the training, differences red");
         right.push(patterns.with_origin(path::of(camera, path::PATTERNS)).into());
-        shares.push(1.0);
+        shares.push(2.0);
     }
     let right = Vertical::new(right).with_row_shares(shares);
     Horizontal::new([left.into(), right.into()]).with_column_shares([3.0, 2.0])
 }
 
+fn layers(options: &ViewerOptions, camera: Option<&str>) -> Grid {
+    Grid::new(options.shown.iter().map(|&layer| {
+        let name = &options.layers[layer];
+        let origin = path::of(camera, &format!("{}/{name}", path::LAYERS));
+        Spatial2DView::new(name.clone()).with_origin(origin).into()
+    }))
+}
+
 fn curves(camera: Option<&str>) -> ContainerLike {
-    let view = |name: &str, origin: &str| TimeSeriesView::new(name).with_origin(path::of(camera, origin)).into();
+    let view = |name: &str, origin: &str| TimeSeriesView::new(name).with_origin(path::of(camera, origin));
+    let verdict = VERDICT_CURVES.map(|(name, ..)| format!("$origin{}", EntityPath::from(name)));
     Tabs::new([
-        view("evidence: −log10 p, high is strange", path::EVIDENCE),
-        view("p-values", path::P_VALUES),
-        view("camera: log10 of the evidence for a change", path::CHANGE),
+        view("evidence: −log10 p, high is strange", path::EVIDENCE).with_contents(verdict).into(),
+        view("of all detectors", path::EVIDENCE).into(),
+        view("p-values", path::P_VALUES).into(),
+        view("camera: log10 of the evidence for a change", path::CHANGE).into(),
     ])
     .into()
 }
@@ -94,10 +108,10 @@ fn curves(camera: Option<&str>) -> ContainerLike {
 fn words(camera: Option<&str>) -> ContainerLike {
     let verdict = Horizontal::new([
         TextDocumentView::new("verdict").with_origin(path::of(camera, path::VERDICT)).into(),
-        Spatial2DView::new("strangest region").with_origin(path::of(camera, path::FOCUS)).into(),
-        Spatial2DView::new("where it is unusual").with_origin(path::of(camera, path::DEVIATION)).into(),
+        Spatial2DView::new("strangest").with_origin(path::of(camera, path::FOCUS)).into(),
+        Spatial2DView::new("where").with_origin(path::of(camera, path::DEVIATION)).into(),
     ])
-    .with_column_shares([2.0, 1.0, 1.0])
+    .with_column_shares([5.0, 3.0, 3.0])
     .with_name("verdict");
     Tabs::new([verdict.into(), TextLogView::new("events").with_origin(path::of(camera, path::EVENTS)).into()]).into()
 }

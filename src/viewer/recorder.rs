@@ -119,9 +119,8 @@ impl Recorder {
 
     fn describe_curves_of(&self, camera: Option<&str>) {
         let Some(stream) = self.link.stream() else { return };
-        let curves = [FUSED_CURVE, OBJECT_CURVE, ALARM_CURVE, SUSPECT_CURVE];
         let detectors = self.options.detectors.iter().map(|name| (name.as_str(), curve_color(name), 1.0));
-        for (name, color, width) in curves.into_iter().chain(detectors) {
+        for (name, color, width) in VERDICT_CURVES.into_iter().chain(detectors) {
             let line = SeriesLines::new().with_names([name]).with_colors([color]).with_widths([width]);
             for parent in [path::P_VALUES, path::EVIDENCE] {
                 if let Err(error) = stream.log_static(path::of(camera, &format!("{parent}/{name}")), &line) {
@@ -297,9 +296,12 @@ const OBJECT_CURVE: (&str, Color, f32) = ("object", Color(rerun::Rgba32::from_rg
 const CHANGE_CURVE: (&str, Color, f32) = ("evidence", Color(rerun::Rgba32::from_rgb(150, 80, 255)), 2.5);
 const THRESHOLD_CURVE: (&str, Color, f32) = ("threshold", Color(rerun::Rgba32::from_rgb(230, 60, 60)), 1.0);
 const CAMERA_LANE: &str = "camera";
-const FOCUS_LANE: &str = "strangest region";
+const FOCUS_LANE: &str = "strangest";
 const ALARM_CURVE: (&str, Color, f32) = ("alarm level", Color(rerun::Rgba32::from_rgb(230, 60, 60)), 1.0);
 const SUSPECT_CURVE: (&str, Color, f32) = ("suspect level", Color(rerun::Rgba32::from_rgb(240, 170, 40)), 1.0);
+
+/// Curves that verdicts are read off: name, colour and width.
+pub(super) const VERDICT_CURVES: [(&str, Color, f32); 4] = [FUSED_CURVE, OBJECT_CURVE, ALARM_CURVE, SUSPECT_CURVE];
 
 /// One colour per family of detectors (from Okabe and Ito's palette): there are more detectors than colours that can be
 /// told apart, and those of one family tend to agree.

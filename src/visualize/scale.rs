@@ -1,5 +1,8 @@
 //! Ends of colours and axes.
 
+/// Share of values above 0 that count as peaks.
+const PEAKS: f64 = 0.02;
+
 /// Ends of a scale; 0 always lies between them, so that nothing looks large because it is alone.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Range {
@@ -20,6 +23,19 @@ impl Range {
     pub fn of<'a>(values: impl IntoIterator<Item = &'a f32>) -> Self {
         let finite = values.into_iter().copied().filter(|value| value.is_finite());
         finite.fold(Self::default(), |range, value| Self { low: range.low.min(value), high: range.high.max(value) })
+    }
+
+    /// The same with an upper end that only a few of the values above 0 exceed, so that one peak does not leave all others dark.
+    pub fn without_peaks<'a>(values: impl IntoIterator<Item = &'a f32> + Clone) -> Self {
+        let range = Self::of(values.clone());
+        let mut above: Vec<f32> =
+            values.into_iter().copied().filter(|value| value.is_finite() && *value > 0.0).collect();
+        let place = (above.len() as f64 * (1.0 - PEAKS)) as usize;
+        if place >= above.len() {
+            return range;
+        }
+        let (_, high, _) = above.select_nth_unstable_by(place, f32::total_cmp);
+        Self { high: *high, ..range }
     }
 
     /// The range of both.
@@ -84,6 +100,15 @@ mod tests {
         assert_eq!(range.join(Range::of(&[-1.0])), Range { low: -1.0, high: 3.0 });
         assert_eq!(Range::of(&[]).share(5.0), 0.0);
         assert!(Range { low: f32::MIN, high: f32::MAX }.share(0.0).is_finite());
+    }
+
+    #[test]
+    fn peaks_are_beyond_the_scale() {
+        let mut values = vec![0.0; 900];
+        values.extend((1..=100).map(|value| value as f32));
+        assert_eq!(Range::without_peaks(&values), Range { low: 0.0, high: 99.0 });
+        assert_eq!(Range::without_peaks(&[-2.0, 5.0]), Range { low: -2.0, high: 5.0 });
+        assert_eq!(Range::without_peaks(&[0.0, f32::NAN]), Range::default());
     }
 
     #[test]

@@ -104,6 +104,26 @@ fn a_folder_and_a_bag_become_animations() {
 }
 
 #[test]
+fn one_moment_of_a_bag_is_a_picture() {
+    let world = World::new();
+    world.fit();
+    record(&world, "drive");
+    for (secs, name) in [("0", "first.png"), ("0.6", "later.png"), ("0.61", "last.png")] {
+        world.succeed(&format!("{VISUALIZE} --layer 2 --at-secs {secs} --output {name} drive"));
+    }
+    let [first, later, last] = ["first.png", "later.png", "last.png"].map(|name| fs::read(world.path(name)).unwrap());
+    assert!(first != later && later != last, "other images");
+    let beyond = world.fail(&format!("{VISUALIZE} --at-secs 99 --output none.png drive"));
+    assert!(beyond.contains("nothing is shown in drive from second 99 on"), "{beyond}");
+    for wrong in ["--output none.apng drive", "--output none.png test", "--output none.png test/red/0.png"] {
+        let error = world.fail(&format!("{VISUALIZE} --at-secs 0 {wrong}"));
+        assert!(error.contains("--at-secs"), "{error}");
+    }
+    assert!(world.fail(&format!("{VISUALIZE} --output none.png drive")).contains("--at-secs chooses one"));
+    assert!(!world.path("none.png").exists());
+}
+
+#[test]
 fn activations_that_are_no_numbers_are_shown_and_told() {
     let world = World::new();
     write_broken_model(&world.path("broken"));

@@ -30,6 +30,16 @@ pub(super) struct BagArgs {
     /// Show whole images, whatever regions there are
     #[arg(long)]
     whole_images: bool,
+    /// One picture: of the first image from then on that has something to show, in seconds from the first image
+    #[arg(long, value_name = "S", value_parser = at_secs)]
+    pub(super) at_secs: Option<f64>,
+}
+
+fn at_secs(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|secs: &f64| secs.is_finite() && *secs >= 0.0)
+        .ok_or_else(|| "expected seconds, 0 or more".to_owned())
 }
 
 /// One image to look at.
@@ -144,6 +154,28 @@ impl Bag {
             anyhow::bail!("{} has no region{of_object}: --whole-images shows whole images", path.display());
         }
         Ok(Self { path: path.to_owned(), topic, images, regions })
+    }
+
+    /// The first image that shows something, `secs` after the first one or later.
+    pub(super) fn at(&self, secs: f64) -> anyhow::Result<Shot> {
+        let mut first = None;
+        for message in BagReader::open(&self.path)?.only(&[&self.topic]) {
+            interrupt::check()?;
+            let message = message?;
+            let Ok((header, _)) = recorded::picture(&message) else { continue };
+            let nanos = header.stamp.nanos_since_epoch();
+            let passed = nanos.saturating_sub(*first.get_or_insert(nanos)) as f64 / 1e9;
+            // Stamps are whole nanoseconds, the seconds of reports are not.
+            if passed + 1e-6 >= secs
+                && let Some(shot) = self.shot(&message)?
+            {
+                return Ok(shot);
+            }
+        }
+        anyhow::bail!(
+            "nothing is shown in {} from second {secs} on: name an earlier one with --at-secs",
+            self.path.display()
+        )
     }
 
     /// The image of a message, with what is shown of it; `None` where no region is.

@@ -16,6 +16,8 @@ pub(crate) const SMALL: (u32, u32) = (720, 440);
 
 const FONT: &str = "sans-serif";
 const FONT_SIZE: u32 = 32;
+/// Smaller letters cannot be read.
+const SMALLEST_FONT_PX: u32 = 12;
 /// Room for the text of a tick.
 const TICK_WIDTH: u32 = 150;
 const TICK_HEIGHT: u32 = 90;
@@ -135,8 +137,13 @@ impl Chart {
         let (start, end) = inside.zip(text.rfind("</svg>")).ok_or_else(|| failed("there is no svg element"))?;
         let view_box = format!("0 0 {} {}", self.size.0, self.size.1);
         Ok(html! {
-            svg viewBox=(view_box) role="img" aria-label=(self.description) { (PreEscaped(&text[start..end])) }
+            svg style={ "min-width:" (self.least_width_px()) "px" } viewBox=(view_box) role="img" aria-label=(self.description) { (PreEscaped(&text[start..end])) }
         })
+    }
+
+    /// Width in CSS pixels below which nobody could read its labels.
+    fn least_width_px(&self) -> u32 {
+        self.size.0 * SMALLEST_FONT_PX / FONT_SIZE
     }
 
     fn draw_on(&self, area: &Area<'_>) -> Result<(), ChartError> {
@@ -144,6 +151,7 @@ impl Chart {
         let ((left, right), (bottom, top)) = (self.x.places(), self.y.places());
         let mut context = ChartBuilder::on(area)
             .margin(12)
+            .margin_top(20)
             .margin_right(40)
             .x_label_area_size(84)
             .y_label_area_size(140)
