@@ -16,6 +16,7 @@ pub mod evaluation;
 pub mod frame;
 pub mod inference;
 pub mod intake;
+mod memory;
 pub mod model;
 pub mod monitor;
 #[cfg(feature = "ros")]

@@ -75,11 +75,15 @@ pub fn cdr(data: &[u8]) {
 
 /// A compressed image (first byte even) or a raw one, whose claims are the next eleven bytes.
 pub fn image_message(data: &[u8]) {
-    let options = DecodeOptions { max_pixels: MOST_PIXELS, bit_depth: 0 };
+    let options = DecodeOptions { max_pixels: MOST_PIXELS, ..DecodeOptions::default() };
     let Some((first, rest)) = data.split_first() else { return };
     if first % 2 == 0 {
         let format = ["jpeg", "png", "bayer_rggb8; jpeg compressed bgr8"][usize::from(first / 2) % 3];
-        return use_frame(Frame::compressed(rest, format, &options).ok().as_ref());
+        let whole = Frame::compressed(rest, format, &options).ok();
+        let rows = 1 + u32::from(first / 6);
+        let few = Frame::compressed(rest, format, &DecodeOptions { rows, ..options }).ok();
+        compare(whole.as_ref(), few.as_ref(), rows);
+        return use_frame(whole.as_ref());
     }
     let Some((claims, data)) = rest.split_at_checked(11) else { return };
     let number = |from: usize| u32::from(u16::from_le_bytes([claims[from], claims[from + 1]]));
@@ -94,6 +98,14 @@ pub fn image_message(data: &[u8]) {
     };
     let options = DecodeOptions { bit_depth: if claims[9] == 0 { 0 } else { 8 + claims[10] % 9 }, ..options };
     use_frame(Frame::raw(&raw, &options).ok().as_ref());
+}
+
+/// The rows that were asked for are those of the whole image.
+fn compare(whole: Option<&Frame<'_>>, few: Option<&Frame<'_>>, rows: u32) {
+    let (Some(whole), Some(few)) = (whole, few) else { return };
+    let region = Region { x: 0, y: 0, width: whole.width(), height: rows.min(whole.height()) };
+    let [whole, few] = [whole, few].map(|frame| frame.crop(region).expect("the rows are there"));
+    assert!(whole == few, "other pixels where rows were left out");
 }
 
 fn use_frame(frame: Option<&Frame<'_>>) {

@@ -91,6 +91,7 @@ impl Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     start_log(cli.verbose);
+    crate::memory::keep_freed();
     match interrupt::listen().and_then(|()| cli.command.run()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,

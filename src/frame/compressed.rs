@@ -121,8 +121,9 @@ fn as_the_camera_has_it(frame: Frame<'static>, original: Option<Encoding>) -> Fr
 fn decode(data: &[u8], kind: ImageFormat, options: &DecodeOptions) -> Result<Frame<'static>, FrameError> {
     guarded(|| match kind {
         ImageFormat::Jpeg => {
-            let jpeg::Pixels { encoding, width, height, samples } = jpeg::decode(data, options.max_pixels)?;
-            Ok(Frame::new(packed(encoding, width, height), Cow::Owned(samples), options))
+            let jpeg::Pixels { encoding, width, height, rows, samples } =
+                jpeg::decode(data, options.max_pixels, options.rows)?;
+            Ok(Frame::new(packed(encoding, width, height), Cow::Owned(samples), options).of_rows(rows))
         }
         _ => decode_other(data, kind, options),
     })

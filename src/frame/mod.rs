@@ -17,7 +17,7 @@ mod tests;
 
 pub use compressed::{encode_jpeg, encode_png, read_file, thumbnail};
 pub use encoding::Encoding;
-pub use region::{Region, cut};
+pub use region::{Region, cut, rows_of};
 pub use source::{Frame, Note, RawImage};
 
 /// Largest number of pixels of an image that is decoded unless [`DecodeOptions::max_pixels`] says otherwise: 64 Mpx, more
@@ -33,11 +33,14 @@ pub struct DecodeOptions {
     /// Bits that are used of samples of 16 bits, 8 to 16: many cameras deliver 10 or 12. 0 takes the smallest of 8, 10,
     /// 12, 14 and 16 that holds the largest sample of the image, and says so ([`Note::BitDepth`]).
     pub bit_depth: u8,
+    /// Rows from the top that will be looked at. Those below are left out where that saves time, as of a baseline JPEG, and
+    /// cannot be asked for then; what is there has the same pixels. `u32::MAX`: all.
+    pub rows: u32,
 }
 
 impl Default for DecodeOptions {
     fn default() -> Self {
-        Self { max_pixels: MAX_PIXELS, bit_depth: 0 }
+        Self { max_pixels: MAX_PIXELS, bit_depth: 0, rows: u32::MAX }
     }
 }
 
@@ -162,6 +165,14 @@ pub enum FrameError {
         width: u32,
         /// Image height in pixels.
         height: u32,
+    },
+    /// The region reaches into rows that were left out ([`DecodeOptions::rows`]).
+    #[error("region {region} reaches below the {rows} rows of the image that were decoded")]
+    RowsLeftOut {
+        /// The region.
+        region: Region,
+        /// Rows that are there.
+        rows: u32,
     },
     /// The region cannot be resized to the model's input.
     #[error("cannot resize region {region} to the {width}×{height} input of the model: {reason}")]

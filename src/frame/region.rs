@@ -81,6 +81,15 @@ impl fmt::Display for Region {
     }
 }
 
+/// Rows of an image, from the top, that the region looks at when it is cut out ([`cut`]), whatever the size of the image.
+#[must_use]
+pub fn rows_of(region: Region, input: &InputSpec) -> u32 {
+    const ANY: (u32, u32) = (u32::MAX, u32::MAX);
+    let Ok(clipped) = region.clipped(ANY.0, ANY.1) else { return 0 };
+    let pixels = clipped.widened(input.region_margin, ANY).pixels(input, ANY);
+    pixels.y.saturating_add(pixels.height)
+}
+
 /// A rectangle whose edges may lie within pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Rectangle {
@@ -125,14 +134,18 @@ thread_local! {
 /// `mono8` and so on) only after they were resized.
 ///
 /// # Errors
-/// As [`Region::clipped`]; [`FrameError::Resize`] when the input size is beyond what an image can have.
+/// As [`Region::clipped`]; [`FrameError::RowsLeftOut`] where rows that count were not decoded; [`FrameError::Resize`] when the input size is beyond what an image can have.
 pub fn cut<'a>(image: impl Into<Frame<'a>>, region: Region, input: &InputSpec) -> Result<Array3<f32>, FrameError> {
     let frame = image.into();
     let size = (frame.width(), frame.height());
     let rectangle = region.clipped(size.0, size.1)?.widened(input.region_margin, size);
+    let area = rectangle.pixels(input, size);
+    if area.y + area.height > frame.rows() {
+        return Err(FrameError::RowsLeftOut { region, rows: frame.rows() });
+    }
     let resized = match (byte_channels(frame.encoding()), frame.packed_width()) {
         (Some((channels, rgb)), Some(step)) => {
-            let pixels = Pixels { bytes: frame.view().data, step, size };
+            let pixels = Pixels { bytes: frame.view().data, step, size: (size.0, frame.rows()) };
             match channels {
                 1 => pixels.resize::<U8>(rectangle, input, rgb),
                 3 => pixels.resize::<U8x3>(rectangle, input, rgb),
@@ -140,7 +153,6 @@ pub fn cut<'a>(image: impl Into<Frame<'a>>, region: Region, input: &InputSpec) -
             }
         }
         _ => {
-            let area = rectangle.pixels(input, size);
             let converted = frame.view().crop(area);
             let size = (area.width, area.height);
             let pixels = Pixels { bytes: converted.as_raw(), step: area.width, size };
@@ -240,6 +252,27 @@ mod tests {
         assert_eq!(bytes(&values, 1), [4, 4, 4, 5, 5, 5]);
         assert_eq!(bytes(&values, 2), [200; 6]);
         assert_eq!(values[(2, 0, 0)], 200.0 / 255.0);
+    }
+
+    #[test]
+    fn the_rows_of_a_region_are_enough_to_cut_it_out() {
+        let image = RgbImage::from_fn(64, 160, |x, y| Rgb([(x * 3) as u8, (y * 5) as u8, (x * y) as u8]));
+        let jpeg = crate::frame::encode_jpeg(&image, 90).unwrap();
+        let mut were_left_out = false;
+        for (y, height, margin) in [(0, 20, 0.0), (3, 9, 0.25), (40, 60, 1.0), (100, 60, 0.5), (90, 500, 0.1)] {
+            for side in [8, 40] {
+                let (region, input) = (Region { x: 5, y, width: 30, height }, input(side, side, margin));
+                let cut_of = |rows: u32| {
+                    let options = crate::frame::DecodeOptions { rows, ..Default::default() };
+                    let frame = Frame::compressed(&jpeg, "jpeg", &options).unwrap();
+                    (frame.is_whole(), cut(&frame, region, &input).unwrap())
+                };
+                let ((_, whole), (is_whole, few)) = (cut_of(u32::MAX), cut_of(rows_of(region, &input)));
+                were_left_out |= !is_whole;
+                assert_eq!(whole, few, "{region}");
+            }
+        }
+        assert!(were_left_out);
     }
 
     #[test]

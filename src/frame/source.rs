@@ -63,6 +63,8 @@ impl fmt::Display for Note {
 pub struct Frame<'a> {
     description: Description,
     data: Cow<'a, [u8]>,
+    /// Rows that are there, from the top.
+    rows: u32,
     notes: Vec<Note>,
 }
 
@@ -94,7 +96,23 @@ impl<'a> Frame<'a> {
                 notes.push(Note::BitDepth { bits: description.bit_depth.bits() });
             }
         }
-        Self { description, data, notes }
+        Self { description, data, rows: description.height, notes }
+    }
+
+    /// The same, of which only the upper rows are there.
+    pub(super) fn of_rows(self, rows: u32) -> Self {
+        Self { rows, ..self }
+    }
+
+    /// Rows that are there, from the top.
+    pub(super) fn rows(&self) -> u32 {
+        self.rows
+    }
+
+    /// Whether all rows are there ([`DecodeOptions::rows`]).
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.rows == self.height()
     }
 
     /// Width in pixels.
@@ -119,14 +137,19 @@ impl<'a> Frame<'a> {
     /// has there.
     ///
     /// # Errors
-    /// As [`Region::clipped`].
+    /// As [`Region::clipped`]; [`FrameError::RowsLeftOut`] where rows of it were not decoded.
     pub fn crop(&self, region: Region) -> Result<RgbImage, FrameError> {
-        Ok(self.view().crop(region.clipped(self.width(), self.height())?))
+        let region = region.clipped(self.width(), self.height())?;
+        if region.y + region.height > self.rows {
+            return Err(FrameError::RowsLeftOut { region, rows: self.rows });
+        }
+        Ok(self.view().crop(region))
     }
 
-    /// Converts the whole image.
+    /// Converts the whole image, of which all rows have to be there.
     #[must_use]
     pub fn to_rgb(&self) -> RgbImage {
+        debug_assert!(self.is_whole(), "rows were left out");
         self.crop(Region::WHOLE).unwrap_or_default()
     }
 
@@ -135,7 +158,7 @@ impl<'a> Frame<'a> {
     pub fn into_rgb(self) -> RgbImage {
         let is_rgb = self.description.encoding == RGB8 && self.packed_width() == Some(self.width());
         match self.data {
-            Cow::Owned(pixels) if is_rgb => {
+            Cow::Owned(pixels) if is_rgb && self.rows == self.description.height => {
                 RgbImage::from_raw(self.description.width, self.description.height, pixels).unwrap_or_default()
             }
             data => Frame { data, ..self }.to_rgb(),
@@ -146,9 +169,12 @@ impl<'a> Frame<'a> {
     #[must_use]
     pub fn into_owned(self) -> Option<Frame<'static>> {
         match self.data {
-            Cow::Owned(data) => {
-                Some(Frame { description: self.description, data: Cow::Owned(data), notes: self.notes })
-            }
+            Cow::Owned(data) => Some(Frame {
+                description: self.description,
+                data: Cow::Owned(data),
+                rows: self.rows,
+                notes: self.notes,
+            }),
             Cow::Borrowed(_) => None,
         }
     }
@@ -183,21 +209,31 @@ impl<'a> Frame<'a> {
 impl From<RgbImage> for Frame<'static> {
     fn from(image: RgbImage) -> Self {
         let (width, height) = image.dimensions();
-        Self { description: packed(RGB8, width, height), data: Cow::Owned(image.into_raw()), notes: Vec::new() }
+        Self {
+            description: packed(RGB8, width, height),
+            data: Cow::Owned(image.into_raw()),
+            rows: height,
+            notes: Vec::new(),
+        }
     }
 }
 
 impl<'a> From<&'a RgbImage> for Frame<'a> {
     fn from(image: &'a RgbImage) -> Self {
         let (width, height) = image.dimensions();
-        Self { description: packed(RGB8, width, height), data: Cow::Borrowed(image.as_raw()), notes: Vec::new() }
+        Self {
+            description: packed(RGB8, width, height),
+            data: Cow::Borrowed(image.as_raw()),
+            rows: height,
+            notes: Vec::new(),
+        }
     }
 }
 
 /// The same image without its notes, not a copy of its pixels.
 impl<'a> From<&'a Frame<'_>> for Frame<'a> {
     fn from(frame: &'a Frame<'_>) -> Self {
-        Self { description: frame.description, data: Cow::Borrowed(&frame.data), notes: Vec::new() }
+        Self { description: frame.description, data: Cow::Borrowed(&frame.data), rows: frame.rows, notes: Vec::new() }
     }
 }
 

@@ -120,7 +120,8 @@ impl Opened<'_> {
             }
             Some(Ok(frame)) => {
                 let notes = frame.notes().to_vec();
-                Looked { output: Some(next()), decoded: frame.into_owned(), notes, options, decode }
+                let decoded = frame.into_owned().filter(Frame::is_whole);
+                Looked { output: Some(next()), decoded, notes, options, decode }
             }
         }
     }

@@ -44,7 +44,7 @@ impl Evidence {
     pub fn image(&self) -> Option<RgbImage> {
         match &self.decoded {
             Some(frame) => Some(frame.to_rgb()),
-            None => self.picture.rgb(&self.options).ok(),
+            None => self.picture.rgb(&DecodeOptions { rows: u32::MAX, ..self.options }).ok(),
         }
     }
 }

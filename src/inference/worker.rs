@@ -103,7 +103,7 @@ impl Round<'_> {
     #[must_use]
     pub fn options(&self, camera: usize) -> DecodeOptions {
         let bit_depth = self.shared.camera(camera).bit_depth.unwrap_or(0);
-        DecodeOptions { max_pixels: self.tuning.max_image_pixels, bit_depth }
+        DecodeOptions { max_pixels: self.tuning.max_image_pixels, bit_depth, ..DecodeOptions::default() }
     }
 
     /// Answers an image that nobody looks at.

@@ -19,6 +19,7 @@ use crate::calibration::OverTime;
 use crate::counters::statistics::Counts;
 use crate::dataset::bag::{BagMessage, BagReader, Damage, Unreadable};
 use crate::dataset::cdr::GroundTruthArray;
+use crate::frame::rows_of;
 use crate::inference::batch::{self, Judge, Looked, PipelineJudge};
 use crate::inference::evidence::{Evidence, Judged};
 use crate::inference::shared::Shared;
@@ -46,6 +47,8 @@ pub struct Player<'a> {
     pub jobs: usize,
     /// A fault to put into the images.
     pub injected: Option<Injected>,
+    /// Whether the listener looks at whole images, which are then decoded as a whole.
+    pub whole_images: bool,
     /// Becomes true when the replay is to end early.
     pub stop: &'a AtomicBool,
 }
@@ -241,7 +244,8 @@ impl Player<'_> {
         thread::scope(|scope| {
             for _ in 0..jobs {
                 let (tasks, to_order, tuning) = (&tasks, to_order.clone(), &tuning);
-                let looking = Looking { shared, tuning, pipeline: self.pipeline, injected: self.injected };
+                let Self { pipeline, injected, whole_images, .. } = *self;
+                let looking = Looking { shared, tuning, pipeline, injected, whole_images };
                 scope.spawn(move || looking.look(tasks, &to_order));
             }
             let reading = scope.spawn(move || read(feed, reader, &permits, &Way { to_do, to_order }, self.stop));
@@ -335,6 +339,7 @@ struct Looking<'a> {
     tuning: &'a Tuning,
     pipeline: &'a Pipeline,
     injected: Option<Injected>,
+    whole_images: bool,
 }
 
 impl Looking<'_> {
@@ -355,11 +360,15 @@ impl Looking<'_> {
 
     fn look_at(&self, camera: usize, request: &mut Request) -> Option<Looked> {
         let round = Round { shared: self.shared, tuning: self.tuning, begun: Instant::now() };
-        let options = round.options(camera);
+        let mut options = round.options(camera);
         if let Some(injected) =
             self.injected.filter(|injected| injected.covers(request.header.stamp.nanos_since_epoch()))
         {
             injected.fault.spoil(request, &options);
+        }
+        if !self.whole_images {
+            let input = &self.pipeline.classifier().manifest().input;
+            options.rows = request.regions.iter().map(|named| rows_of(named.region, input)).max().unwrap_or(0);
         }
         batch::look_at(&mut PipelineJudge(self.pipeline), &[(request, options)], self.tuning, round.begun).pop()
     }

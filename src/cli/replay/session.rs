@@ -225,6 +225,7 @@ impl Session<'_> {
             settings: self.settings,
             jobs: self.command.jobs(),
             injected,
+            whole_images: outputs.view.is_some(),
             stop: interrupt::flag(),
         };
         let played = player.play(bag, &mut outputs).with_context(|| path.display().to_string())?;

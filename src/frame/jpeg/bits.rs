@@ -19,6 +19,11 @@ impl<'a> Bits<'a> {
         Self { data, position, buffer: 0, count: 0 }
     }
 
+    /// Position behind all bits that were taken, and a few more.
+    pub fn position(&self) -> usize {
+        self.position
+    }
+
     /// The next 16 bits without taking them; zeros follow the last one.
     #[inline]
     pub fn peek_16(&mut self) -> u32 {

@@ -29,13 +29,15 @@ pub(super) struct Pixels {
     pub width: u32,
     /// Height in pixels.
     pub height: u32,
-    /// The samples, without padding.
+    /// Rows that are there, from the top.
+    pub rows: u32,
+    /// Their samples, without padding.
     pub samples: Vec<u8>,
 }
 
-/// Decodes a baseline, extended or progressive JPEG of 8 bits: grey, YCbCr or RGB, CMYK or YCCK.
-pub(super) fn decode(data: &[u8], max_pixels: u64) -> Result<Pixels, FrameError> {
-    let image = stream::examine(data, max_pixels)?;
+/// Decodes at least `rows` rows of a baseline, extended or progressive JPEG of 8 bits: grey, YCbCr or RGB, CMYK or YCCK.
+pub(super) fn decode(data: &[u8], max_pixels: u64, rows: u32) -> Result<Pixels, FrameError> {
+    let image = stream::examine(data, max_pixels, rows)?;
     let (encoding, colours) = if image.grey { (MONO8, ColorSpace::Luma) } else { (RGB8, ColorSpace::RGB) };
     let options = DecoderOptions::default()
         .set_strict_mode(false)
@@ -45,5 +47,5 @@ pub(super) fn decode(data: &[u8], max_pixels: u64) -> Result<Pixels, FrameError>
         .jpeg_set_out_colorspace(colours);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(image.stream.as_slice()), options);
     let samples = decoder.decode().map_err(|error| FrameError::Jpeg(error.to_string()))?;
-    Ok(Pixels { encoding, width: image.width, height: image.height, samples })
+    Ok(Pixels { encoding, width: image.width, height: image.height, rows: image.rows, samples })
 }

@@ -90,17 +90,23 @@ impl Frame {
         }
     }
 
-    /// Walks through a scan that begins where `bits` are and remembers what it brought.
+    /// Walks through a scan that begins where `bits` are and remembers what it brought. Returns the position behind the first `few` units,
+    /// where there are more.
     pub fn walk(
         &mut self,
         scan: &Scan,
         tables: &Tables,
         restart_interval: u64,
         bits: &mut Bits<'_>,
-    ) -> Result<(), Trouble> {
+        few: u64,
+    ) -> Result<Option<usize>, Trouble> {
         let units = self.units(scan);
+        let mut behind = None;
         let mut blocks = Blocks::new(self, scan, tables)?;
         for unit in 0..units {
+            if unit == few {
+                behind = Some(bits.position());
+            }
             if unit > 0 && restart_interval > 0 && unit % restart_interval == 0 {
                 let number = ((unit / restart_interval - 1) % 8) as u8;
                 restart(bits, number).map_err(|found| match found {
@@ -117,7 +123,20 @@ impl Frame {
             })?;
         }
         self.remember(scan);
-        Ok(())
+        Ok(behind)
+    }
+
+    /// Units above a row, and the rows that they hold, where all units of the image are in this scan; `None` where no unit can be left out.
+    /// One row of units is more than is asked for: what lies at their edge is interpolated with it.
+    pub fn above(&self, scan: &Scan, row: u32) -> Option<(u64, u32)> {
+        if self.progressive || scan.components.len() < self.components.len() {
+            return None;
+        }
+        let most = |factor: fn(&Component) -> u32| self.components.iter().map(factor).max().unwrap_or(1);
+        let alone = self.components.len() == 1;
+        let (wide, high) = if alone { (8, 8) } else { (8 * most(|one| one.horizontal), 8 * most(|one| one.vertical)) };
+        let rows = row.div_ceil(high).checked_add(1)?.checked_mul(high)?;
+        (rows < self.height).then(|| (u64::from(self.width.div_ceil(wide)) * u64::from(rows / high), rows))
     }
 
     fn remember(&mut self, scan: &Scan) {

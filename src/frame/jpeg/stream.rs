@@ -23,6 +23,8 @@ const ADOBE: u8 = 0xEE;
 pub(super) struct Examined {
     pub width: u32,
     pub height: u32,
+    /// Rows that the stream has: the others were left out.
+    pub rows: u32,
     /// Whether it has a single component.
     pub grey: bool,
     /// The segments that matter and the data of all scans.
@@ -30,8 +32,8 @@ pub(super) struct Examined {
 }
 
 /// Walks through a JPEG. Stray bytes between segments are passed over, standard Huffman tables are put where there are
-/// none, and an end where it is missing though all blocks are there.
-pub(super) fn examine(data: &[u8], max_pixels: u64) -> Result<Examined, FrameError> {
+/// none, and an end where it is missing though all blocks are there. Below `rows` blocks are left out where they can be.
+pub(super) fn examine(data: &[u8], max_pixels: u64, rows: u32) -> Result<Examined, FrameError> {
     let mut walk = Walk {
         data,
         position: 2,
@@ -40,6 +42,9 @@ pub(super) fn examine(data: &[u8], max_pixels: u64) -> Result<Examined, FrameErr
         tables: Tables::default(),
         restart_interval: 0,
         scans: 0,
+        wanted_rows: rows,
+        height_at: 0,
+        rows: None,
         stream: vec![0xFF, START_OF_IMAGE],
     };
     let has_end = walk.segments()?;
@@ -54,6 +59,11 @@ struct Walk<'a> {
     tables: Tables,
     restart_interval: u64,
     scans: usize,
+    wanted_rows: u32,
+    /// Where the height stands in the stream.
+    height_at: usize,
+    /// Rows that are in the stream; `None`: all.
+    rows: Option<u32>,
     stream: Vec<u8>,
 }
 
@@ -116,6 +126,8 @@ impl<'a> Walk<'a> {
         if self.frame.is_some() {
             return damaged("it has two frames");
         }
+        // Behind marker, length and precision, which are copied next.
+        self.height_at = self.stream.len() + 5;
         self.frame = Some(frame(marker == PROGRESSIVE, content, self.max_pixels)?);
         Ok(())
     }
@@ -135,16 +147,22 @@ impl<'a> Walk<'a> {
             ));
         }
         let mut bits = Bits::new(self.data, self.position);
-        frame.walk(&scan, &self.tables, self.restart_interval, &mut bits).map_err(|trouble| match trouble {
-            Trouble::Damaged(reason) => FrameError::Jpeg(reason),
-            Trouble::Ended { unit, units } => FrameError::Truncated {
-                bytes: bits.go_to_marker(),
-                place: format!("with {unit} of {units} units of scan {}", self.scans),
-            },
-        })?;
+        let above = frame.above(&scan, self.wanted_rows);
+        let few = above.map_or(u64::MAX, |(units, _)| units);
+        let behind =
+            frame.walk(&scan, &self.tables, self.restart_interval, &mut bits, few).map_err(
+                |trouble| match trouble {
+                    Trouble::Damaged(reason) => FrameError::Jpeg(reason),
+                    Trouble::Ended { unit, units } => FrameError::Truncated {
+                        bytes: bits.go_to_marker(),
+                        place: format!("with {unit} of {units} units of scan {}", self.scans),
+                    },
+                },
+            )?;
         self.copy(START_OF_SCAN, content);
         let end = bits.go_to_marker();
-        self.stream.extend(&self.data[self.position..end]);
+        self.rows = behind.and(above).map(|(_, rows)| rows);
+        self.stream.extend(&self.data[self.position..behind.unwrap_or(end)]);
         self.position = end;
         Ok(())
     }
@@ -170,8 +188,13 @@ impl<'a> Walk<'a> {
             return truncated(format!("with {} scans, which do not make a whole image", self.scans));
         }
         self.stream.extend([0xFF, END_OF_IMAGE]);
+        let rows = self.rows.unwrap_or(frame.height);
+        if let Some(height) = self.stream.get_mut(self.height_at..self.height_at + 2) {
+            // The height came with two bytes.
+            height.copy_from_slice(&(rows as u16).to_be_bytes());
+        }
         let grey = frame.components.len() == 1;
-        Ok(Examined { width: frame.width, height: frame.height, grey, stream: self.stream })
+        Ok(Examined { width: frame.width, height: frame.height, rows, grey, stream: self.stream })
     }
 }
 

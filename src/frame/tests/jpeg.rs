@@ -32,6 +32,41 @@ fn every_kind_agrees_with_opencv() {
     }
 }
 
+/// Of every kind, baseline or not, the rows that are asked for are those of the whole image.
+#[test]
+fn rows_are_the_same_where_others_are_left_out() {
+    let mut left_out = 0;
+    for (fixture, data) in jpeg_fixtures() {
+        let whole = decode(&data).unwrap();
+        for rows in 1..=whole.height() {
+            let options = DecodeOptions { rows, ..DecodeOptions::default() };
+            let frame = Frame::compressed(&data, "jpeg", &options).unwrap();
+            assert_eq!((frame.width(), frame.height()), whole.dimensions());
+            let region = Region { x: 0, y: 0, width: whole.width(), height: rows };
+            let expected = image::imageops::crop_imm(&whole, 0, 0, whole.width(), rows).to_image();
+            assert!(frame.crop(region).unwrap() == expected, "{}: {rows} rows", fixture.name);
+            if !frame.is_whole() {
+                left_out += 1;
+                assert!(matches!(frame.crop(Region::WHOLE), Err(FrameError::RowsLeftOut { .. })));
+            }
+        }
+    }
+    assert!(left_out > 50, "{left_out}");
+}
+
+/// What is missing below the rows that are asked for is missing all the same.
+#[test]
+fn leaving_rows_out_hides_no_damage() {
+    for (_, data) in jpeg_fixtures() {
+        let options = DecodeOptions { rows: 1, ..DecodeOptions::default() };
+        for end in 0..data.len() {
+            let whole = decode(&data[..end]).map_err(|error| error.to_string());
+            let few = Frame::compressed(&data[..end], "jpeg", &options).map_err(|error| error.to_string());
+            assert_eq!(whole.err(), few.err(), "{end} of {}", data.len());
+        }
+    }
+}
+
 /// Whatever is cut off: an error, or all of the image.
 #[test]
 fn truncated_data_are_refused_at_every_length() {

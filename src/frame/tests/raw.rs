@@ -205,7 +205,7 @@ proptest! {
         let length = right.filter(|&right| fitting && right < 100_000).map_or(length, |right| right as usize);
         let data = noise(length, 1);
         let raw = RawImage { encoding, width, height, step, is_bigendian, data: &data };
-        if let Ok(frame) = Frame::raw(&raw, &DecodeOptions { max_pixels, bit_depth }) {
+        if let Ok(frame) = Frame::raw(&raw, &DecodeOptions { max_pixels, bit_depth, ..DecodeOptions::default() }) {
             prop_assert_eq!(frame.to_rgb().dimensions(), (width, height));
         }
     }

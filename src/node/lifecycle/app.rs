@@ -58,7 +58,7 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
     // Before anything else: it may set variables of the environment, which only a single thread may do.
     let transport = transport::prepare();
     #[cfg(target_env = "gnu")]
-    super::memory::keep_freed();
+    crate::memory::keep_freed();
     logging::forward_to_ros(NODE_NAME);
     let context = create_context()?;
     let mut node = r2r::Node::create(context, NODE_NAME, "").context("cannot create the node")?;

@@ -5,6 +5,5 @@ pub mod engine;
 pub mod machine;
 pub mod managed;
 #[cfg(target_env = "gnu")]
-pub mod memory;
 pub mod server;
 pub mod signals;
