@@ -1,6 +1,6 @@
 """Opens HTML pages in Chromium, finds faults and makes pictures; for the Python of `make_venv pages` (tools/venv.sh).
 
-    browse.py PAGE... [--pictures FOLDER [--top]]
+    browse.py PAGE... [--pictures FOLDER [--top PIXELS]]
 
 Prints one JSON object: what is on each page, and its faults in words.
 """
@@ -85,7 +85,7 @@ def find_chromium():
     return named or next(filter(None, map(shutil.which, NAMES)), None)
 
 
-def browse(browser, page_file, pictures, whole):
+def browse(browser, page_file, pictures, top):
     """What is on the page, on every screen; faults have the name of the screen."""
     faults = []
     looks = {}
@@ -102,7 +102,7 @@ def browse(browser, page_file, pictures, whole):
         faults += [f"{name}: {text}" for text in looks[name].pop("faults")]
         if pictures:
             pictures.mkdir(parents=True, exist_ok=True)
-            page.screenshot(path=pictures / f"{page_file.parent.name}_{name}.png", full_page=whole)
+            page.screenshot(path=pictures / f"{page_file.parent.name}_{name}.png", full_page=True, clip=top and {"x": 0, "y": 0, "width": width, "height": top})
         page.close()
     return {"page": str(page_file), "faults": faults, **looks["desktop"]}
 
@@ -111,14 +111,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pages", nargs="+", type=pathlib.Path)
     parser.add_argument("--pictures", type=pathlib.Path, help="folder for pictures of the pages on every screen")
-    parser.add_argument("--top", action="store_true", help="pictures of what is seen at first, not of whole pages")
+    parser.add_argument("--top", type=int, help="pictures of so many pixels from the top, not of whole pages")
     arguments = parser.parse_args()
     chromium = find_chromium()
     if not chromium:
         sys.exit("browse: no Chromium; install one (Debian and Ubuntu: chromium), or name one in CHROMIUM")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        found = [browse(browser, page, arguments.pictures, not arguments.top) for page in arguments.pages]
+        found = [browse(browser, page, arguments.pictures, arguments.top) for page in arguments.pages]
         browser.close()
     json.dump(found, sys.stdout)
 

@@ -102,8 +102,13 @@ impl ViewRegion {
             return format!("? {}", self.reason);
         }
         let score = format!("{} {:.0} %", self.class_name, self.score * 100.0);
-        self.p_value.map_or(score.clone(), |p_value| format!("{score} · p {p_value:.3}"))
+        self.p_value.map_or(score.clone(), |p_value| format!("{score} · p {}", p_text(p_value)))
     }
+}
+
+/// A p-value of which something is left when it is small.
+pub(super) fn p_text(p_value: f32) -> String {
+    if p_value < 0.001 { format!("{p_value:.1e}") } else { format!("{p_value:.3}") }
 }
 
 #[cfg(test)]
@@ -147,6 +152,7 @@ pub(super) mod tests {
     #[test]
     fn labels_say_class_score_and_p_value_or_the_reason() {
         assert_eq!(region("a", Some(0.4)).label(), "stop 98 % · p 0.400");
+        assert_eq!(region("a", Some(0.000_138)).label(), "stop 98 % · p 1.4e-4");
         assert_eq!(region("a", None).label(), "stop 98 %");
         let unknown = ViewRegion { class_name: String::new(), reason: "corrupt".into(), ..region("a", None) };
         assert_eq!(unknown.label(), "? corrupt");

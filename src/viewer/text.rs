@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::frame::{ViewFrame, ViewRegion};
+use super::frame::{ViewFrame, ViewRegion, p_text};
 
 /// Unusual channels that are named.
 const MOST_CHANNELS: usize = 4;
@@ -42,17 +42,21 @@ fn explanation(focus: &ViewRegion) -> String {
     match (focus.p_value, strangest) {
         (Some(p_value), Some((name, least))) => {
             format!(
-                "**{}** looks like the training data with p = {p_value:.3}; least to `{name}` (p = {least:.3})",
-                name_of(focus)
+                "**{}** looks like the training data with p = {}; least to `{name}` (p = {})",
+                name_of(focus),
+                p_text(p_value),
+                p_text(*least)
             )
         }
-        (Some(p_value), None) => format!("**{}** looks like the training data with p = {p_value:.3}", name_of(focus)),
+        (Some(p_value), None) => {
+            format!("**{}** looks like the training data with p = {}", name_of(focus), p_text(p_value))
+        }
         (None, _) => focus.reason.clone(),
     }
 }
 
 fn row(region: &ViewRegion) -> String {
-    let p_value = region.p_value.map_or_else(|| "–".to_owned(), |p_value| format!("{p_value:.3}"));
+    let p_value = region.p_value.map_or_else(|| "–".to_owned(), p_text);
     let ViewRegion { class_name, score, verdict, .. } = region;
     format!("| {} | {class_name} | {score:.2} | {p_value} | {} |", name_of(region), verdict.as_str())
 }

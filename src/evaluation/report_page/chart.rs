@@ -267,7 +267,10 @@ mod tests {
             Shape::Estimate([0.1, 0.5, 0.4, 0.6], Pen::FUSED),
         ]);
         let text = svg.draw().unwrap().into_string();
-        assert!(text.starts_with("<svg style=\"min-width:412px\" viewBox=\"0 0 1100 800\"") && text.ends_with("</svg>"), "{text}");
+        assert!(
+            text.starts_with("<svg style=\"min-width:412px\" viewBox=\"0 0 1100 800\"") && text.ends_with("</svg>"),
+            "{text}"
+        );
         assert!(text.contains("aria-label=\"a &quot;quoted&quot; &lt;description&gt;\""), "{text}");
         assert_eq!((text.matches("<svg").count(), text.contains("xmlns")), (1, false));
         for label in ["false alarms", "caught", "0.1 %", "1 %", "10 %", "100 %", "40 %"] {
