@@ -277,7 +277,7 @@ fn a_frozen_camera_is_what_the_diagnostics_warn_of() {
     let world = world();
     record_images(&world, "long", 90);
     let run = world.succeed(&format!(
-        "{REPLAY} long --inject frozen --inject latency:2.5 --inject-from-secs 3 --report report --fail-on missed_faults>0"
+        "{REPLAY} long --inject frozen --inject latency:3.5 --inject-from-secs 3 --report report --fail-on missed_faults>0"
     ));
     let figures = json(&run.stdout);
     assert_eq!((&figures["input_warnings"], &figures["missed_faults"]), (&0.into(), &0.into()));
@@ -285,7 +285,7 @@ fn a_frozen_camera_is_what_the_diagnostics_warn_of() {
     let faults = &report["bags"][0]["faults"];
     // The fiftieth image that repeats the first one.
     assert_eq!((&faults[0]["fault"], &faults[0]["warned_after_secs"]), (&"frozen:0.5".into(), &5.0.into()));
-    assert_eq!((&faults[1]["fault"], &faults[1]["warned_after_secs"]), (&"latency:2.5".into(), &0.0.into()));
+    assert_eq!((&faults[1]["fault"], &faults[1]["warned_after_secs"]), (&"latency:3.5".into(), &0.0.into()));
     let page = fs::read_to_string(world.path("report/index.html")).unwrap();
     assert!(page.contains("diagnostics warn after") && page.contains("5.0\u{a0}s"));
 }
