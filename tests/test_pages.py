@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -16,14 +17,11 @@ from node_case import OwnNode, setUpModule, tearDownModule
 from node_client import MODEL, MONITOR, RELEASE, ROOT, at, png, raw_image, scene, sign, strange_scene
 from std_srvs.srv import Trigger
 
+sys.path.insert(0, str(ROOT / "tools"))
+from browse import find_chromium  # noqa: E402
+
 CLASSES = 43
 BROWSE = "source tools/venv.sh && \"$(make_venv pages)/bin/python\" tools/browse.py \"$@\""
-
-
-def has_chromium():
-    sought = "source tools/venv.sh && \"$(make_venv pages)/bin/python\" -c 'import sys, browse; sys.exit(not browse.find_chromium())'"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "tools")}
-    return subprocess.run(["bash", "-c", sought], cwd=ROOT, env=environment).returncode == 0
 
 
 def activation_monitor(*arguments):
@@ -40,7 +38,7 @@ class Pages(OwnNode):
 
     @classmethod
     def setUpClass(cls):
-        if not has_chromium():
+        if not find_chromium():
             remedy = "install one (Debian and Ubuntu: chromium), or name one in CHROMIUM"
             raise unittest.SkipTest(f"no Chromium, so no page is looked at: {remedy}")
 

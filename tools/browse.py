@@ -12,8 +12,6 @@ import pathlib
 import shutil
 import sys
 
-from playwright.sync_api import sync_playwright
-
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = (
     "--disable-background-networking",
@@ -116,6 +114,8 @@ def main():
     chromium = find_chromium()
     if not chromium:
         sys.exit("browse: no Chromium; install one (Debian and Ubuntu: chromium), or name one in CHROMIUM")
+    from playwright.sync_api import sync_playwright  # who only asks for the browser needs no Playwright
+
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
         found = [browse(browser, page, arguments.pictures, arguments.top) for page in arguments.pages]

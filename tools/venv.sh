@@ -7,9 +7,9 @@ make_venv() {
   if [[ ! -f $folder/.stamp || $(<"$folder/.stamp") != "$wanted" ]]; then
     echo "installing what $list lists into $folder ..." >&2
     rm -rf "$folder"
-    python -m venv "$folder"
-    # Packages of ROS 2 are no part of it.
-    env -u PYTHONPATH "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --requirement "$list" >&2
+    # `set -e` does not reach into $(...). Packages of ROS 2 are no part of the venv.
+    python -m venv "$folder" >&2 || return
+    env -u PYTHONPATH "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --requirement "$list" >&2 || return
     echo "$wanted" >"$folder/.stamp"
   fi
   echo "$folder"
@@ -18,7 +18,7 @@ make_venv() {
 # make_peer_venv: the same for `peer`, which finds rclpy where the ROS 2 in use has it.
 make_peer_venv() {
   local folder
-  folder=$(make_venv peer)
+  folder=$(make_venv peer) || return
   python -c 'import pathlib, rclpy; print(pathlib.Path(rclpy.__file__).parent.parent)' >"$(echo "$folder"/lib/python3*/site-packages)/ros.pth"
   echo "$folder"
 }

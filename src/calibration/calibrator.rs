@@ -114,6 +114,11 @@ impl Calibrator {
     }
 }
 
+/// A p-value with as many digits as tell something, also when it is small.
+pub(crate) fn p_text(p_value: f32) -> String {
+    if p_value < 0.001 { format!("{p_value:.1e}") } else { format!("{p_value:.3}") }
+}
+
 /// Mean excess of the largest tenth; of all scores over the smallest where the largest are all equal; else 1.
 fn tail_scale(sorted: &[f32]) -> f32 {
     let tail = (sorted.len() as f64 * TAIL_SHARE).ceil() as usize;

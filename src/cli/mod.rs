@@ -108,6 +108,12 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Reads a number of seconds.
+fn seconds(text: &str) -> Result<f64, String> {
+    let secs = text.parse::<f64>().ok().filter(|secs| (0.0..1e6).contains(secs));
+    secs.ok_or_else(|| format!("`{text}` is no number of seconds from 0 to a million"))
+}
+
 fn start_log(verbose: u8) {
     let level = ["warn", "info", "debug"][usize::from(verbose.min(2))];
     // Libraries say more than a user wants to know.

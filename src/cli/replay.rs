@@ -10,7 +10,7 @@ use clap::Args;
 
 use self::input::Input;
 use self::session::Session;
-use super::{interrupt, output};
+use super::{interrupt, output, seconds};
 use crate::inference::messages::Identity;
 use crate::model::DeviceChoice;
 use crate::monitor::Monitor;
@@ -114,12 +114,6 @@ pub(super) struct Replay {
     /// A parameter of the node, NAME:=VALUE
     #[arg(short = 'p', long = "param", value_name = "NAME:=VALUE")]
     param: Vec<String>,
-}
-
-/// Reads a number of seconds.
-fn seconds(text: &str) -> Result<f64, String> {
-    let secs = text.parse::<f64>().ok().filter(|secs| (0.0..1e6).contains(secs));
-    secs.ok_or_else(|| format!("`{text}` is no number of seconds from 0 to a million"))
 }
 
 /// Conditions that hold, for exit code 3.

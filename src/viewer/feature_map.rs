@@ -52,9 +52,8 @@ fn tiles(maps: ArrayView3<'_, f32>, order: &[usize]) -> Option<(RgbImage, Vec<Ti
     if channels == 0 || height == 0 || width == 0 {
         return None;
     }
-    let shown: Vec<f32> =
-        order.iter().take(channels).flat_map(|&channel| maps.index_axis(Axis(0), channel).to_owned()).collect();
-    let scale = Range::without_peaks(&shown);
+    let shown = order.iter().take(channels);
+    let scale = Range::without_peaks(shown.flat_map(|&channel| maps.index_axis(Axis(0), channel)));
     let columns = columns(channels, width, height);
     let rows = channels.div_ceil(columns);
     let size = |count: usize, length: usize| u32::try_from(count * (length + 1) - 1).ok();

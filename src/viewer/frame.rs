@@ -3,6 +3,7 @@
 use image::{RgbImage, imageops};
 
 use crate::activation::Activations;
+use crate::calibration::p_text;
 use crate::frame::Region;
 use crate::monitor::Verdict;
 use crate::stream::ChangeState;
@@ -104,11 +105,6 @@ impl ViewRegion {
         let score = format!("{} {:.0} %", self.class_name, self.score * 100.0);
         self.p_value.map_or(score.clone(), |p_value| format!("{score} · p {}", p_text(p_value)))
     }
-}
-
-/// A p-value of which something is left when it is small.
-pub(super) fn p_text(p_value: f32) -> String {
-    if p_value < 0.001 { format!("{p_value:.1e}") } else { format!("{p_value:.3}") }
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::frame::{ViewFrame, ViewRegion, p_text};
+use super::frame::{ViewFrame, ViewRegion};
+use crate::calibration::p_text;
 
 /// Unusual channels that are named.
 const MOST_CHANNELS: usize = 4;

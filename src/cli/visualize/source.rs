@@ -7,12 +7,12 @@ use anyhow::Context;
 use clap::Args;
 use image::RgbImage;
 
-use crate::cli::{bags, interrupt};
-use crate::dataset::bag::{BagMessage, BagReader, Unreadable, is_recording};
+use crate::cli::{bags, interrupt, seconds};
+use crate::dataset::bag::{BagReader, Unreadable, is_recording};
 use crate::dataset::{ImageFile, unlabelled_images};
-use crate::frame::{self, DecodeOptions, Region};
-use crate::intake::recorded::{self, ImageError};
-use crate::intake::request::NamedRegion;
+use crate::frame::{self, DecodeOptions, FrameError, Region};
+use crate::intake::recorded;
+use crate::intake::request::{Header, NamedRegion, Picture};
 use crate::replay::{Choice, select};
 
 /// What is taken of a bag.
@@ -31,15 +31,8 @@ pub(super) struct BagArgs {
     #[arg(long)]
     whole_images: bool,
     /// One picture: of the first image from then on that has something to show, in seconds from the first image
-    #[arg(long, value_name = "S", value_parser = at_secs)]
+    #[arg(long, value_name = "S", value_parser = seconds)]
     pub(super) at_secs: Option<f64>,
-}
-
-fn at_secs(text: &str) -> Result<f64, String> {
-    text.parse()
-        .ok()
-        .filter(|secs: &f64| secs.is_finite() && *secs >= 0.0)
-        .ok_or_else(|| "expected seconds, 0 or more".to_owned())
 }
 
 /// One image to look at.
@@ -115,7 +108,10 @@ impl Source {
                 let mut messages = BagReader::open(&bag.path)?.only(&[&bag.topic]);
                 for message in messages.by_ref().take_while(|_| go_on()) {
                     let message = message?;
-                    take(&|| Ok(bag.shot(&message)?))?;
+                    take(&|| {
+                        let (header, picture) = recorded::picture(&message)?;
+                        Ok(bag.shot(&header, &picture)?)
+                    })?;
                 }
                 return Ok(messages.damage().iter().map(ToString::to_string).collect());
             }
@@ -162,12 +158,12 @@ impl Bag {
         for message in BagReader::open(&self.path)?.only(&[&self.topic]) {
             interrupt::check()?;
             let message = message?;
-            let Ok((header, _)) = recorded::picture(&message) else { continue };
+            let Ok((header, picture)) = recorded::picture(&message) else { continue };
             let nanos = header.stamp.nanos_since_epoch();
             let passed = nanos.saturating_sub(*first.get_or_insert(nanos)) as f64 / 1e9;
             // Stamps are whole nanoseconds, the seconds of reports are not.
             if passed + 1e-6 >= secs
-                && let Some(shot) = self.shot(&message)?
+                && let Some(shot) = self.shot(&header, &picture)?
             {
                 return Ok(shot);
             }
@@ -179,8 +175,7 @@ impl Bag {
     }
 
     /// The image of a message, with what is shown of it; `None` where no region is.
-    fn shot(&self, message: &BagMessage) -> Result<Option<Shot>, ImageError> {
-        let (header, picture) = recorded::picture(message)?;
+    fn shot(&self, header: &Header, picture: &Picture) -> Result<Option<Shot>, FrameError> {
         let nanos = header.stamp.nanos_since_epoch();
         let (id, region) = match self.regions.as_ref().map(|regions| regions.get(&nanos)) {
             None => (String::new(), Region::WHOLE),

@@ -4,6 +4,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use image::{ImageError, RgbImage};
 use maud::{Markup, html};
 
+use crate::calibration::p_text;
 use crate::frame::encode_png;
 
 /// Some images worth looking at.
@@ -87,10 +88,9 @@ impl Finding {
     }
 }
 
-/// A p-value with as many digits as tell something.
+/// A p-value that is not broken between lines.
 pub(crate) fn p_value(p_value: f32) -> Markup {
-    let value = if p_value < 0.001 { format!("{p_value:.1e}") } else { format!("{p_value:.3}") };
-    html! { span.p { "p = " (value) } }
+    html! { span.p { "p = " (p_text(p_value)) } }
 }
 
 /// The image itself as an address.

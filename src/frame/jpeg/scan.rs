@@ -31,8 +31,8 @@ pub(super) struct Frame {
     pub width: u32,
     pub height: u32,
     pub components: Vec<Component>,
-    /// Minimum coded units of an interleaved scan.
-    pub units: u64,
+    /// Width and height in pixels of a minimum coded unit of an interleaved scan.
+    pub unit: (u32, u32),
 }
 
 /// The code tables that are in force.
@@ -86,7 +86,7 @@ impl Frame {
                 let (wide, high) = self.components[only].blocks;
                 u64::from(wide) * u64::from(high)
             }
-            _ => self.units,
+            _ => self.units_above(self.unit, self.height),
         }
     }
 
@@ -132,11 +132,15 @@ impl Frame {
         if self.progressive || scan.components.len() < self.components.len() {
             return None;
         }
-        let most = |factor: fn(&Component) -> u32| self.components.iter().map(factor).max().unwrap_or(1);
-        let alone = self.components.len() == 1;
-        let (wide, high) = if alone { (8, 8) } else { (8 * most(|one| one.horizontal), 8 * most(|one| one.vertical)) };
-        let rows = row.div_ceil(high).checked_add(1)?.checked_mul(high)?;
-        (rows < self.height).then(|| (u64::from(self.width.div_ceil(wide)) * u64::from(rows / high), rows))
+        // A component alone is not interleaved: its units are blocks.
+        let unit = if self.components.len() == 1 { (8, 8) } else { self.unit };
+        let rows = row.div_ceil(unit.1).checked_add(1)?.checked_mul(unit.1)?;
+        (rows < self.height).then(|| (self.units_above(unit, rows), rows))
+    }
+
+    /// Units of that size that cover the first rows.
+    fn units_above(&self, (wide, high): (u32, u32), rows: u32) -> u64 {
+        u64::from(self.width.div_ceil(wide)) * u64::from(rows.div_ceil(high))
     }
 
     fn remember(&mut self, scan: &Scan) {

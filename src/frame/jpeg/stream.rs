@@ -224,8 +224,8 @@ fn frame(progressive: bool, content: &[u8], max_pixels: u64) -> Result<Frame, Fr
         return damaged(&format!("it has {count} components; 1, 3 and 4 are supported"));
     }
     let mut components = components.as_chunks::<3>().0.iter().map(component).collect::<Result<Vec<_>, _>>()?;
-    let units = count_blocks(&mut components, width, height);
-    Ok(Frame { progressive, width, height, components, units })
+    let unit = count_blocks(&mut components, width, height);
+    Ok(Frame { progressive, width, height, components, unit })
 }
 
 fn component(&[id, sampling, _]: &[u8; 3]) -> Result<Component, FrameError> {
@@ -236,8 +236,8 @@ fn component(&[id, sampling, _]: &[u8; 3]) -> Result<Component, FrameError> {
     Ok(Component::new(id, horizontal, vertical))
 }
 
-/// A.1.1 and A.2.4: fills in the blocks of every component; the number of units of an interleaved scan.
-fn count_blocks(components: &mut [Component], width: u32, height: u32) -> u64 {
+/// A.1.1 and A.2.4: fills in the blocks of every component; width and height of a unit of an interleaved scan.
+fn count_blocks(components: &mut [Component], width: u32, height: u32) -> (u32, u32) {
     let most = |factor: fn(&Component) -> u32| components.iter().map(factor).max().unwrap_or(1);
     let (horizontal, vertical) = (most(|component| component.horizontal), most(|component| component.vertical));
     for component in components {
@@ -245,7 +245,7 @@ fn count_blocks(components: &mut [Component], width: u32, height: u32) -> u64 {
         component.blocks =
             (blocks(width, component.horizontal, horizontal), blocks(height, component.vertical, vertical));
     }
-    u64::from(width.div_ceil(8 * horizontal)) * u64::from(height.div_ceil(8 * vertical))
+    (8 * horizontal, 8 * vertical)
 }
 
 /// B.2.3.

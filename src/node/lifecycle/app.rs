@@ -57,7 +57,6 @@ pub fn main() -> ExitCode {
 fn run(arguments: &[String]) -> anyhow::Result<()> {
     // Before anything else: it may set variables of the environment, which only a single thread may do.
     let transport = transport::prepare();
-    #[cfg(target_env = "gnu")]
     crate::memory::keep_freed();
     logging::forward_to_ros(NODE_NAME);
     let context = create_context()?;

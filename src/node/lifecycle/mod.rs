@@ -4,6 +4,5 @@ pub mod app;
 pub mod engine;
 pub mod machine;
 pub mod managed;
-#[cfg(target_env = "gnu")]
 pub mod server;
 pub mod signals;

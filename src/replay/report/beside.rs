@@ -13,7 +13,7 @@ const MOST_DIFFERENCES: usize = 50;
 /// What is compared with.
 #[derive(Debug, Clone, Copy)]
 pub struct Beside<'a> {
-    /// What it is, as "the monitor new.monitor".
+    /// What it is, as "the other monitor".
     pub name: &'a str,
     /// What differs, image by image.
     pub comparison: &'a Comparison,
@@ -50,10 +50,11 @@ fn counts(comparison: &Comparison) -> String {
 
 /// The figures that differ, but for those of the machine.
 fn figures(here: &Tally, there: &Tally) -> Markup {
-    let rows = FIGURES.iter().filter(|figure| !OF_THE_MACHINE.contains(&figure.name));
     // Faults are put in for one of the two alone.
-    let rows = rows.filter(|figure| !figure.name.contains("fault"));
-    let rows = rows.map(|figure| (figure.name, value(figure.name, here), value(figure.name, there)));
+    let mut here = here.clone();
+    here.faults.clear();
+    let rows = FIGURES.iter().filter(|figure| !OF_THE_MACHINE.contains(&figure.name));
+    let rows = rows.map(|figure| (figure.name, value(figure.name, &here), value(figure.name, there)));
     let rows: Vec<_> = rows.filter(|(_, here, there)| here != there).collect();
     html! {
         @if rows.is_empty() { p { "All figures are the same." } } @else {

@@ -131,8 +131,13 @@ fn camera_part(bag: &BagReport, camera: &CameraTopics, timeline: &Timeline) -> R
     })
 }
 
+/// A stamp as the time since the beginning of the recording.
+fn since(nanos: u64, from_nanos: u64) -> String {
+    seconds(nanos.saturating_sub(from_nanos) as f64 / 1e9)
+}
+
 fn warning_line(warning: &Warning, from_nanos: u64) -> Markup {
-    let at = |nanos: u64| seconds(nanos.saturating_sub(from_nanos) as f64 / 1e9);
+    let at = |nanos| since(nanos, from_nanos);
     html! {
         p.caption {
             "The node's diagnostics would have warned from " (at(warning.begin_nanos)) " to " (at(warning.end_nanos)) ": "
@@ -160,7 +165,7 @@ fn alarm_table(rows: &[Markup], more: usize) -> Markup {
 }
 
 fn alarm_row(alarm: &Alarm, from_nanos: u64) -> Result<Markup, PageError> {
-    let at = |nanos: u64| seconds(nanos.saturating_sub(from_nanos) as f64 / 1e9);
+    let at = |nanos| since(nanos, from_nanos);
     let crop = alarm.crop.as_ref().map(data_uri).transpose()?;
     let lasting = alarm.end_nanos.saturating_sub(alarm.begin_nanos) as f64 / 1e9;
     Ok(html! {
@@ -182,7 +187,7 @@ fn alarm_row(alarm: &Alarm, from_nanos: u64) -> Result<Markup, PageError> {
 }
 
 fn anomaly_table(anomalies: &[&Occurrence], from_nanos: u64) -> Markup {
-    let at = |nanos: u64| seconds(nanos.saturating_sub(from_nanos) as f64 / 1e9);
+    let at = |nanos| since(nanos, from_nanos);
     html! {
         h4 { "What was strange" }
         div.scroll {
