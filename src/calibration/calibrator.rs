@@ -1,40 +1,59 @@
 //! Conformal p-values of one score.
 
+use std::collections::BTreeMap;
+
 use crate::storage::{Slab, StorageError, TensorReader, TensorWriter};
 
 /// Share of the calibration scores that determines how fast the tail beyond them falls.
 const TAIL_SHARE: f64 = 0.1;
+
+/// Value of the tensor `unseen` where all images weigh the same.
+const BY_IMAGE: f32 = 1.0;
+/// Value of the tensor `unseen` where every track does.
+const BY_TRACK: f32 = 0.0;
 
 /// What a score means: its rank among the scores of held-out in-distribution images.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Calibrator {
     /// Rising, finite, not empty.
     scores: Slab<f32>,
+    /// What the scores from each one on weigh together, in images or tracks; falling, positive.
+    weights: Slab<f32>,
     /// Scale of the tail, in units of the score; positive.
     tail_scale: f32,
-    /// Number of images that a new one stands for, from 1: all of its track, or itself.
-    unseen: f32,
 }
 
 impl Calibrator {
     /// Calibrates on the scores of held-out images; `None` without scores or when one is not finite.
     #[must_use]
-    pub fn fit(mut scores: Vec<f32>) -> Option<Self> {
-        if scores.is_empty() || !scores.iter().all(|score| score.is_finite()) {
-            return None;
-        }
-        scores.sort_unstable_by(f32::total_cmp);
-        Some(Self { tail_scale: tail_scale(&scores), scores: scores.into(), unseen: 1.0 })
+    pub fn fit(scores: Vec<f32>) -> Option<Self> {
+        Self::weighted(scores.into_iter().map(|score| (score, 1.0)).collect())
     }
 
-    /// Calibrates on the scores of images of `tracks` tracks, for images of other tracks; `None` as for [`Calibrator::fit`].
+    /// Calibrates on the scores of images with their tracks, for images of other tracks; `None` as for [`Calibrator::fit`].
     ///
-    /// Images of one track are alike, so an image of a new track is no sample of the same images but part of a track that
-    /// may be stranger than all others: it stands for as many images as a track has on average, `m = n / tracks`.
+    /// Images of one track are alike, so an image of a new track is no further sample of the same images but part of a track
+    /// that may be stranger than all others. Every track counts once, however long it is: each of its `N` images weighs `1/N`.
     #[must_use]
-    pub fn fit_by_track(scores: Vec<f32>, tracks: usize) -> Option<Self> {
-        let unseen = scores.len() as f32 / tracks.max(1) as f32;
-        Some(Self { unseen: unseen.max(1.0), ..Self::fit(scores)? })
+    pub fn fit_by_track<'a>(samples: impl IntoIterator<Item = (f32, &'a str)>) -> Option<Self> {
+        let samples: Vec<(f32, &str)> = samples.into_iter().collect();
+        let mut lengths: BTreeMap<&str, u32> = BTreeMap::new();
+        samples.iter().for_each(|(_, track)| *lengths.entry(track).or_default() += 1);
+        Self::weighted(samples.into_iter().map(|(score, track)| (score, 1.0 / f64::from(lengths[track]))).collect())
+    }
+
+    /// Calibrates on scores that weigh differently.
+    fn weighted(mut samples: Vec<(f32, f64)>) -> Option<Self> {
+        if samples.is_empty() || !samples.iter().all(|(score, _)| score.is_finite()) {
+            return None;
+        }
+        // Equal scores in one order of their weights, so that the sums do not depend on the order of the images.
+        samples.sort_unstable_by(|one, other| one.0.total_cmp(&other.0).then(one.1.total_cmp(&other.1)));
+        let mut sum = 0.0;
+        let mut weights: Vec<f32> = samples.iter().rev().map(|(_, weight)| (sum += weight, sum as f32).1).collect();
+        weights.reverse();
+        let scores: Vec<f32> = samples.into_iter().map(|(score, _)| score).collect();
+        Some(Self { tail_scale: tail_scale(&scores), scores: scores.into(), weights: weights.into() })
     }
 
     /// Number `n` of calibration scores.
@@ -53,12 +72,20 @@ impl Calibrator {
     /// distribution. For an image exchangeable with the calibration images, P(p ≤ α) ≤ α (Vovk, Gammerman, Shafer,
     /// *Algorithmic Learning in a Random World*, 2005, §2.2). A NaN gets the smallest p-value.
     ///
-    /// By track ([`Calibrator::fit_by_track`]) `(m + #{calibration scores ≥ score}) / (n + m)`, from `1/(tracks + 1)`:
-    /// P(p ≤ α) ≤ α for an image of a track that is exchangeable with the calibration tracks, where all have the same length
-    /// (hierarchical conformal prediction; Lee, Barber, Willett, *Distribution-free inference with hierarchical data*, 2023).
+    /// By track ([`Calibrator::fit_by_track`]) `(1 + Σ_k #{scores of track k ≥ score} / N_k) / (K + 1)` for `K` tracks of `N_k`
+    /// images, from `1/(K + 1)`: P(p ≤ α) ≤ α for an image of a track that is exchangeable with the calibration tracks, whatever
+    /// their lengths are (hierarchical conformal prediction; Lee, Barber, Willett, *Distribution-free inference with hierarchical
+    /// data*, 2023, §3).
     #[must_use]
     pub fn p_value(&self, score: f32) -> f32 {
-        self.share(score, f64::from(self.unseen)) as f32
+        let above = self.weights.get(self.lower(score)).map_or(0.0, |&weight| f64::from(weight));
+        ((above + 1.0) / (self.weight() + 1.0)) as f32
+    }
+
+    /// How many images, or tracks, the scores stand for.
+    #[must_use]
+    pub fn weight(&self) -> f64 {
+        f64::from(self.weights[0])
     }
 
     /// The smallest p-value that there is.
@@ -77,20 +104,24 @@ impl Calibrator {
     pub fn surprise(&self, score: f32) -> f64 {
         let largest = self.scores[self.scores.len() - 1];
         let excess = (f64::from(score) - f64::from(largest)).max(0.0);
-        (excess / f64::from(self.tail_scale)).ln_1p() - self.share(score, 1.0).ln()
+        let higher = (self.len() - self.lower(score)) as f64;
+        (excess / f64::from(self.tail_scale)).ln_1p() - ((higher + 1.0) / (self.len() as f64 + 1.0)).ln()
     }
 
-    /// Share of the images that score as high, where the new image stands for `unseen` ones.
-    fn share(&self, score: f32, unseen: f64) -> f64 {
-        let lower = if score.is_nan() { self.len() } else { self.scores.partition_point(|&other| other < score) };
-        ((self.len() - lower) as f64 + unseen) / (self.len() as f64 + unseen)
+    /// Number of calibration scores below `score`. NaN is above all of them.
+    fn lower(&self, score: f32) -> usize {
+        if score.is_nan() { self.len() } else { self.scores.partition_point(|&other| other < score) }
     }
 
-    /// Writes the tensors `scores`, `tail_scale` and `unseen`.
+    /// Writes the tensors `scores`, `tail_scale` and `unseen`; by track `unseen` is 0 and the tensor `weights` follows.
     pub fn save(&self, out: &mut TensorWriter<'_>) {
         out.put("scores", &[self.len()], &self.scores);
         out.put("tail_scale", &[1], &[self.tail_scale]);
-        out.put("unseen", &[1], &[self.unseen]);
+        let is_by_image = *self.weights == *counts(self.len());
+        out.put("unseen", &[1], &[if is_by_image { BY_IMAGE } else { BY_TRACK }]);
+        if !is_by_image {
+            out.put("weights", &[self.len()], &self.weights);
+        }
     }
 
     /// Uses in place what [`Calibrator::save`] wrote.
@@ -107,11 +138,26 @@ impl Calibrator {
             return Err(tensors.invalid("tail_scale", format!("{tail_scale} is not positive")));
         }
         let unseen = tensors.get::<f32, 1>("unseen", [1])?[0];
-        if !(unseen.is_finite() && unseen >= 1.0) {
-            return Err(tensors.invalid("unseen", format!("{unseen} is not 1 or more")));
+        let weights = match unseen {
+            BY_IMAGE => counts(scores.len()).into(),
+            BY_TRACK => tensors.get::<f32, 1>("weights", [scores.len()])?,
+            _ => {
+                return Err(
+                    tensors.invalid("unseen", "tracks of unequal length were weighed wrongly then: fit it again")
+                );
+            }
+        };
+        let falls = weights.windows(2).all(|pair| pair[0] >= pair[1]);
+        if !(falls && weights[0].is_finite() && weights[weights.len() - 1] > 0.0) {
+            return Err(tensors.invalid("weights", "they are not positive numbers in falling order"));
         }
-        Ok(Self { scores, tail_scale, unseen })
+        Ok(Self { scores, weights, tail_scale })
     }
+}
+
+/// What images weigh that count alike: how many there are from each one on.
+fn counts(images: usize) -> Vec<f32> {
+    (1..=images).rev().map(|count| count as f32).collect()
 }
 
 /// A p-value with as many digits as tell something, also when it is small.
@@ -153,22 +199,58 @@ mod tests {
 
     #[test]
     fn a_track_counts_as_one() {
-        // Three tracks of four equal images each: the ranks among four tracks.
-        let scores = [1.0, 2.0, 3.0].into_iter().flat_map(|score| [score; 4]).collect();
-        let calibrator = Calibrator::fit_by_track(scores, 3).unwrap();
+        // Three tracks of one, two and nine equal images: the ranks among three tracks.
+        let images = [(1.0, "a", 1), (2.0, "b", 2), (3.0, "c", 9)];
+        let samples = images.into_iter().flat_map(|(score, track, length)| vec![(score, track); length]);
+        let calibrator = Calibrator::fit_by_track(samples).unwrap();
         for (score, p) in [(0.5, 1.0), (1.5, 0.75), (2.5, 0.5), (3.5, 0.25)] {
             assert_relative_eq!(calibrator.p_value(score), p);
         }
         assert_relative_eq!(calibrator.smallest_p_value(), 0.25);
-        assert_relative_eq!(calibrator.surprise(2.5), -(5.0f64 / 13.0).ln());
-        let single = Calibrator::fit_by_track(vec![1.0, 2.0], 2);
+        assert_relative_eq!(calibrator.weight(), 3.0);
+        assert_relative_eq!(calibrator.surprise(2.5), -(10.0f64 / 13.0).ln());
+        let single = Calibrator::fit_by_track([(1.0, "a"), (2.0, "b")]);
         assert_eq!(single, Calibrator::fit(vec![1.0, 2.0]), "tracks of one image");
+    }
+
+    /// How often the p-value of an image of a new track is at most 1 %, with 160 calibration tracks of one image and 40 of 30,
+    /// where those of the long tracks score less.
+    fn realised_with_long_tracks(fit: impl Fn(Vec<(f32, &str)>) -> Calibrator) -> f64 {
+        let names: Vec<String> = (0..200).map(|track| track.to_string()).collect();
+        let mut random = ChaCha8Rng::seed_from_u64(9);
+        let mut track = |length: usize| -> Vec<f32> {
+            let centre: f32 = random.random_range(0.0..1.0) - if length > 1 { 0.5 } else { 0.0 };
+            (0..length).map(|_| centre + random.random_range(0.0..0.001)).collect()
+        };
+        let (trials, mut alarmed) = (4000, 0u32);
+        for trial in 0..trials {
+            let lengths = (0..200).map(|index| if index < 160 { 1 } else { 30 });
+            let samples = names.iter().zip(lengths).flat_map(|(name, length)| {
+                track(length).into_iter().map(|score| (score, name.as_str())).collect::<Vec<_>>()
+            });
+            let calibrator = fit(samples.collect());
+            let test = track(if trial % 5 < 4 { 1 } else { 30 })[0];
+            alarmed += u32::from(calibrator.p_value(test) <= 0.01);
+        }
+        f64::from(alarmed) / f64::from(trials)
+    }
+
+    #[test]
+    fn tracks_of_unequal_length_count_alike() {
+        let deviation = (0.01 * 0.99 / 4000.0_f64).sqrt();
+        let by_track = realised_with_long_tracks(|samples| Calibrator::fit_by_track(samples).unwrap());
+        assert!(by_track <= 0.01 + 4.0 * deviation, "{by_track}");
+        let by_image = realised_with_long_tracks(|samples| {
+            Calibrator::fit(samples.into_iter().map(|(score, _)| score).collect()).unwrap()
+        });
+        assert!(by_image > 0.015, "by image the level is missed, so the test can fail: {by_image}");
     }
 
     #[test]
     fn p_values_by_track_hold_for_new_tracks() {
         let mut random = ChaCha8Rng::seed_from_u64(8);
         let (trials, tracks, frames) = (4000, 39, 5);
+        let names: Vec<String> = (0..tracks).map(|track| track.to_string()).collect();
         let (mut by_track, mut by_image) = (0u32, 0u32);
         let level = 0.05;
         for _ in 0..trials {
@@ -176,10 +258,12 @@ mod tests {
                 let centre: f32 = random.random_range(0.0..1.0);
                 [0; 5].map(|_| centre + random.random_range(0.0..0.01))
             };
-            let scores: Vec<f32> = (0..tracks).flat_map(|_| track()).collect();
-            assert_eq!(scores.len(), tracks * frames);
+            let samples: Vec<(f32, &str)> =
+                names.iter().flat_map(|name| track().map(|score| (score, name.as_str()))).collect();
+            assert_eq!(samples.len(), tracks * frames);
             let test = track()[0];
-            by_track += u32::from(Calibrator::fit_by_track(scores.clone(), tracks).unwrap().p_value(test) <= level);
+            let scores = samples.iter().map(|(score, _)| *score).collect();
+            by_track += u32::from(Calibrator::fit_by_track(samples).unwrap().p_value(test) <= level);
             by_image += u32::from(Calibrator::fit(scores).unwrap().p_value(test) <= level);
         }
         let [by_track, by_image] = [by_track, by_image].map(|count| f64::from(count) / f64::from(trials));

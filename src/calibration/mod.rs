@@ -20,7 +20,7 @@ mod testing;
 pub use bets::{Bets, KAPPA, MIN_BET_TRACKS};
 pub use calibrator::Calibrator;
 pub(crate) use calibrator::p_text;
-pub use conditional::{ConditionalCalibrator, Conditioning, MIN_CLASS_IMAGES, MIN_CLASS_TRACKS, Sample};
+pub use conditional::{ConditionalCalibrator, Conditioning, MIN_CLASS_TRACKS, Sample};
 pub use fusion::{FUSED, fuse};
 pub use groups::{count_groups, folds, group_of};
 pub use objects::{MIN_OBJECT_TRACKS, MIN_TRACK_VIEWS, ObjectCalibrator, WINDOW};

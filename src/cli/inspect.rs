@@ -11,9 +11,10 @@ use serde::Serialize;
 use super::output;
 use crate::{
     activation::{FeatureLayout, LayerKind},
+    evaluation::{AlarmRates, Needed, RealisedRate, Wanted},
     monitor::{
-        FileKind, FitSettings, Metadata, ModelField, ModelId, Monitor, MonitorFile, ObjectSummary, OverTimeSummary,
-        Shard, short_id,
+        DriveSummary, FileKind, FitSettings, Metadata, ModelField, ModelId, Monitor, MonitorFile, ObjectSummary,
+        OverTimeSummary, Recalibration, Shard, short_id,
     },
 };
 
@@ -21,6 +22,7 @@ const EXAMPLES: &str = "\
 Examples:
   activation-monitor inspect signs.monitor
   activation-monitor inspect signs.monitor --json | jq .calibration
+  activation-monitor inspect signs.monitor --want 'one per 10 h at 15 Hz'
 
 The whole file is read and its checksum compared, so this also finds damage.";
 
@@ -32,8 +34,14 @@ pub(super) struct Inspect {
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Print JSON
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["promise", "want"])]
     json: bool,
+    /// Say what rates of false alarms this calibration can promise
+    #[arg(long)]
+    promise: bool,
+    /// Say what calibration a rate of false alarms needs, for example 'one per 10 h at 15 Hz'
+    #[arg(long, value_name = "RATE")]
+    want: Option<Wanted>,
 }
 
 /// The JSON of a monitor.
@@ -69,6 +77,12 @@ struct Tagged<'a, T> {
 impl Inspect {
     pub(super) fn run(&self) -> anyhow::Result<()> {
         match MonitorFile::load(&self.file)? {
+            MonitorFile::Monitor(monitor) if self.promise || self.want.is_some() => {
+                output::print(&promise(monitor.metadata(), self.want.as_ref())?)
+            }
+            MonitorFile::Shard(_) if self.promise || self.want.is_some() => {
+                anyhow::bail!("{} is a shard, which promises nothing: `merge` makes a monitor", self.file.display())
+            }
             MonitorFile::Monitor(monitor) => {
                 self.show(FileKind::Monitor, &MonitorContent::new(&monitor), describe_monitor)
             }
@@ -113,6 +127,61 @@ impl<'a> ShardContent<'a> {
     }
 }
 
+/// What a calibration can promise, and what a wanted rate needs.
+fn promise(metadata: &Metadata, want: Option<&Wanted>) -> Result<String, std::fmt::Error> {
+    let mut text = String::new();
+    let calibration = &metadata.calibration;
+    writeln!(text, "calibration {}", calibration.in_words())?;
+    for (what, samples) in [("images", calibration.images), ("tracks", calibration.tracks)] {
+        if samples == 0 {
+            writeln!(text, "{what:<11} were not counted: fit the monitor again to learn more")?;
+            continue;
+        }
+        writeln!(
+            text,
+            "if {what} are independent: no p-value below {:.2e}; rate of false alarms",
+            1.0 / (samples as f64 + 1.0)
+        )?;
+        for level in [0.1, 0.01, 0.001] {
+            match RealisedRate::of(level, samples) {
+                Some(RealisedRate { interval, .. }) => writeln!(
+                    text,
+                    "  at {:>4} %   {:.3} to {:.3} % with 95 % confidence",
+                    100.0 * level,
+                    100.0 * interval.low,
+                    100.0 * interval.high
+                )?,
+                None => writeln!(text, "  at {:>4} %   nothing can alarm", 100.0 * level)?,
+            }
+        }
+    }
+    writeln!(text, "Frames of one track are alike: believe the figures for tracks.")?;
+    want.map_or(Ok(()), |want| write_needed(&mut text, metadata, want))?;
+    Ok(text)
+}
+
+fn write_needed(text: &mut String, metadata: &Metadata, want: &Wanted) -> std::fmt::Result {
+    let (rate, calibration) = (want.rate(), &metadata.calibration);
+    let Needed { on_average, with_confidence } = Needed::for_rate(rate);
+    writeln!(text, "wanted      a false alarm in {:.0} images: an alarm_level of {rate:.2e}", 1.0 / rate)?;
+    // As many images per track as in this calibration.
+    let per_track = calibration.images as f64 / calibration.tracks.max(1) as f64;
+    let hours = |tracks: u64| tracks as f64 * per_track / want.images_per_sec / 3600.0;
+    for (how, tracks) in [("on average", on_average), ("with 95 % confidence", with_confidence)] {
+        write!(text, "  {how:<20} needs {tracks} independent tracks")?;
+        match calibration.tracks {
+            0 => writeln!(text)?,
+            _ => writeln!(text, ", {:.1} h of nominal driving with {per_track:.1} images each", hours(tracks))?,
+        }
+    }
+    let is_reachable = calibration.tracks as u64 >= on_average;
+    writeln!(text, "  this calibration {}", if is_reachable { "has enough on average" } else { "has too few" })?;
+    writeln!(
+        text,
+        "Alarms of the camera as a whole need no such level: see the parameter mean_time_between_false_alarms."
+    )
+}
+
 fn heading(path: &Path, kind: FileKind) -> anyhow::Result<String> {
     let bytes = std::fs::metadata(path)?.len();
     let name = match kind {
@@ -142,8 +211,11 @@ fn describe_monitor(monitor: &MonitorContent<'_>) -> Result<String, std::fmt::Er
     writeln!(text, "id          {}", monitor.id)?;
     write_model(&mut text, &metadata.model, &metadata.layout)?;
     writeln!(text, "fitted      by version {}, seed {}", metadata.tool_version, metadata.settings.seed)?;
-    writeln!(text, "training    {} images, {} classified correctly", training.images, training.correct)?;
-    writeln!(text, "calibration {} images, {} classified correctly", calibration.images, calibration.correct)?;
+    writeln!(text, "training    {}", training.in_words())?;
+    writeln!(text, "calibration {}", calibration.in_words())?;
+    if let Some(recalibration) = &metadata.recalibration {
+        write_recalibration(&mut text, recalibration)?;
+    }
     writeln!(text, "{}", limits(monitor.smallest_p_value, monitor.reachable_alarm_level))?;
     write_over_time(&mut text, &metadata.over_time)?;
     writeln!(text, "detectors")?;
@@ -153,6 +225,28 @@ fn describe_monitor(monitor: &MonitorContent<'_>) -> Result<String, std::fmt::Er
     }
     metadata.notes.iter().try_for_each(|note| writeln!(text, "note: {note}"))?;
     Ok(text)
+}
+
+/// Where the calibration comes from that replaced the one of `fit`.
+fn write_recalibration(text: &mut String, recalibration: &Recalibration) -> std::fmt::Result {
+    let Recalibration { monitor, before, drives, is_accepted } = recalibration;
+    let accepted = if *is_accepted { ", accepted as they are" } else { "" };
+    writeln!(text, "  on        {} nominal drives{accepted}; alarms at 10, 1, 0.1 % before and after", drives.len())?;
+    for DriveSummary { name, images, before, after } in drives {
+        let after = after.as_ref().map_or_else(|| "no other drive".to_owned(), rates);
+        writeln!(text, "  {name:<18} {}, {} → {after}", images.in_words(), rates(before))?;
+    }
+    writeln!(text, "  replaces  {} of monitor {}", before.in_words(), short_id(monitor))
+}
+
+/// Shares of alarms at the three nominal levels.
+pub(super) fn rates(rates: &AlarmRates) -> String {
+    let shares: Vec<String> = rates.each().iter().map(|share| percent(**share)).collect();
+    format!("{} %", shares.join(", "))
+}
+
+fn percent(share: Option<f64>) -> String {
+    share.map_or_else(|| "–".to_owned(), |share| format!("{:.2}", 100.0 * share))
 }
 
 /// How small fused p-values can get.

@@ -3,6 +3,7 @@
 //! Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a condition of `replay --fail-on` holds.
 
 mod bags;
+mod calibrate;
 mod classify;
 mod evaluate;
 mod features;
@@ -34,6 +35,8 @@ const EXAMPLES: &str = "\
 Examples:
   activation-monitor fit --model models/signs --data signs/train \\
       --output signs.monitor
+  activation-monitor calibrate --model models/signs --monitor signs.monitor \\
+      --nominal drives --output robot.monitor
   activation-monitor evaluate --model models/signs --monitor signs.monitor \\
       --in-distribution signs/test --ood animals=animals
   activation-monitor classify --model models/signs --monitor signs.monitor \\
@@ -61,6 +64,7 @@ struct Cli {
 enum Command {
     Fit(fit::Fit),
     Merge(merge::Merge),
+    Calibrate(calibrate::Calibrate),
     Evaluate(evaluate::Evaluate),
     Classify(classify::Classify),
     Inspect(inspect::Inspect),
@@ -75,6 +79,7 @@ impl Command {
         match self {
             Self::Fit(command) => command.run(),
             Self::Merge(command) => command.run(),
+            Self::Calibrate(command) => command.run(),
             Self::Evaluate(command) => command.run(),
             Self::Classify(command) => command.run(),
             Self::Inspect(command) => command.run(),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::model::{Classifier, DeviceChoice};
+use crate::pipeline::Pipeline;
 
 /// Which model, and how to run it.
 #[derive(Debug, Args)]
@@ -26,6 +27,11 @@ impl ModelArgs {
         let classifier = Classifier::load(&self.model, &self.device)?;
         tracing::info!("{} runs on {}", classifier.manifest().name, classifier.device_name());
         Ok(classifier)
+    }
+
+    /// Loads the model with the monitor that was fitted on it.
+    pub(super) fn pipeline(&self, monitor: &Path) -> anyhow::Result<Pipeline> {
+        Ok(Pipeline::load(&self.model, Some(monitor), &self.device)?)
     }
 
     /// Folder of the model.

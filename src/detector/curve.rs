@@ -19,9 +19,12 @@ pub fn step(images: usize) -> f64 {
 }
 
 /// −ln p of a value: linear between knots, from 0 below the first one. Beyond the last one it goes on with the logarithm
-/// of the ratio to it (a Pareto tail), so that one channel that is far out cannot decide for all others.
+/// of the ratio to it (a Pareto tail), so that one channel that is far out cannot decide for all others. NaN is as strange as
+/// the largest number.
 #[inline(always)]
 pub fn surprise(knots: &[f32], step: f64, value: f32) -> f64 {
+    // No comparison with NaN holds, so it would look as usual as can be.
+    let value = if value.is_nan() { f32::MAX } else { value.min(f32::MAX) };
     // Counting all takes less time than a search, which the processor cannot foresee.
     let above = knots.iter().fold(0u32, |above, &knot| above.wrapping_add(u32::from(knot < value))) as usize;
     let level = above as f64 * step;
@@ -54,6 +57,16 @@ mod tests {
         assert_abs_diff_eq!(surprise(&knots, step(n), last), 2500.5f64.ln(), epsilon = step(n));
         assert_abs_diff_eq!(surprise(&knots, step(n), 10.0 * last), 5001f64.ln() + 10f64.ln(), epsilon = 1e-6);
         assert_eq!(surprise(&knots, step(n), 0.0), 0.0);
+    }
+
+    #[test]
+    fn what_is_no_number_is_as_strange_as_can_be() {
+        let knots = knots(&[0.5, 1.0, 2.0]);
+        let most = surprise(&knots, step(3), f32::MAX);
+        assert!(most.is_finite() && most > 80.0, "{most}");
+        for value in [f32::NAN, f32::INFINITY] {
+            assert_eq!(surprise(&knots, step(3), value), most);
+        }
     }
 
     proptest! {

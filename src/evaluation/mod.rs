@@ -10,6 +10,7 @@ mod interval;
 mod levels;
 mod metrics;
 mod objects;
+mod promise;
 mod report;
 pub mod report_page;
 mod scored;
@@ -22,6 +23,7 @@ pub use interval::{CONFIDENCE, Interval};
 pub use levels::{AlarmIntervals, AlarmRates, ByLevel, LEVELS};
 pub use metrics::{Ranking, accuracy, alarms};
 pub use objects::{ObjectAlarms, OodObjects};
+pub use promise::{Needed, RealisedRate, Wanted};
 pub use report::{EvaluationReport, InDistributionDetector, InDistributionReport, OodDetector, OodReport};
 pub use scored::{ScoredImage, ScoredSet, Scores};
 

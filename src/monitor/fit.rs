@@ -3,17 +3,16 @@
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::metadata::{BankSummary, DetectorSummary, Metadata, OverTimeSummary};
+use super::scored::{Calibration, Scored};
 use super::{Calibrated, Levels, ModelId, Monitor, MonitorError};
-use crate::activation::{BankError, FeatureBank, Features, Head};
+use crate::activation::{BankError, FeatureBank, Head};
 use crate::calibration::{
-    Calibrator, ConditionalCalibrator, Conditioning, Fold, MIN_BET_TRACKS, MIN_OBJECT_TRACKS, MIN_TRACK_VIEWS,
-    OverTime, Sample, count_groups, folds, fuse, group_of,
+    Calibrator, Conditioning, MIN_BET_TRACKS, MIN_OBJECT_TRACKS, MIN_TRACK_VIEWS, OverTime, folds,
 };
-use crate::detector::{Detector, DetectorKind, Family, FitError, FitInput};
+use crate::detector::{Detector, DetectorKind, FitError, FitInput};
 
 /// How to fit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,26 +73,34 @@ impl Monitor {
         }
         let (detectors, mut notes) =
             fit_detectors(&FitInput::new(&training, head)?.with_decoy_class(model.decoy_class), settings)?;
-        let (detectors, fused, over_time) = calibrate(detectors, &calibration, settings)?;
-        notes.extend(too_few(fused.pooled(), settings.conditioning));
-        notes.extend(too_few_tracks(&over_time));
+        let scored = Scored::new(detectors.iter().map(Box::as_ref), &calibration, settings.conditioning);
+        let calibrated = scored.calibrate(&folds(calibration.keys(), FOLDS, settings.seed));
+        let too_few = || MonitorError::Calibration { images: calibration.len(), groups: scored.tracks() };
+        let calibrated = calibrated.ok_or_else(too_few)?;
+        let fit_notes = notes.clone();
+        notes.extend(calibration_notes(&calibrated, settings.conditioning));
         let metadata = Metadata {
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
             model,
             layout: training.layout().clone(),
             settings: settings.clone(),
-            detectors: detectors.iter().map(|calibrated| summary(calibrated.detector.as_ref())).collect(),
+            detectors: detectors.iter().map(|detector| summary(detector.as_ref())).collect(),
             training: BankSummary::of(&training),
             calibration: BankSummary::of(&calibration),
-            over_time: OverTimeSummary::of(&over_time),
+            over_time: OverTimeSummary::of(&calibrated.over_time),
+            recalibration: None,
+            fit_notes,
             notes,
         };
+        let Calibration { detectors: calibrators, fused, over_time } = calibrated;
+        let detectors = detectors.into_iter().zip(calibrators);
+        let detectors = detectors.map(|(detector, calibrator)| Calibrated { detector, calibrator }).collect();
         Ok(Self { metadata, detectors, fused, over_time, sha256: OnceLock::new() })
     }
 }
 
 /// The bank sorted and checked.
-fn prepared(bank: &FeatureBank, name: &'static str) -> Result<FeatureBank, MonitorError> {
+pub(super) fn prepared(bank: &FeatureBank, name: &'static str) -> Result<FeatureBank, MonitorError> {
     let bank = bank.sort();
     if let Some(twice) = bank.keys().windows(2).find(|keys| keys[0] == keys[1]) {
         return Err(MonitorError::Duplicate { key: twice[0].clone(), bank: name });
@@ -127,85 +134,12 @@ fn summary(detector: &dyn Detector) -> DetectorSummary {
 
 /// Parts of the calibration images that are compared with all others in turn. Many, so that the detectors of a fold are
 /// calibrated on nearly as many images as those that judge later.
-const FOLDS: usize = 20;
+pub(super) const FOLDS: usize = 20;
 
-/// Calibrates the detectors on all images, and their fusion by cross-fitting (cross-conformal prediction: Vovk,
-/// *Cross-conformal predictors*, Ann. Math. Artif. Intell. 74, 2015): the fused scores of every fold come from detectors
-/// that were calibrated on the other folds. So no image is compared with frames of its own track, and every image counts:
-/// tracks are few, and a half of them would leave the levels of 1 % and below to one or two tracks.
-fn calibrate(
-    detectors: Vec<Box<dyn Detector>>,
-    bank: &FeatureBank,
-    settings: &FitSettings,
-) -> Result<(Vec<Calibrated>, ConditionalCalibrator, OverTime), MonitorError> {
-    let scored = Scored::new(&detectors, bank, settings.conditioning);
-    let groups = count_groups(scored.images.iter().map(|(track, _)| *track));
-    let too_few = || MonitorError::Calibration { images: bank.len(), groups };
-    let folds = folds(bank.keys(), FOLDS, settings.seed);
-    let scores = (0..folds.len()).into_par_iter().map(|fold| scored.fused(&folds, fold));
-    let scores: Vec<Fold<'_>> = scores.collect::<Option<_>>().ok_or_else(too_few)?;
-    let samples: Vec<Sample<'_>> = scores.iter().flat_map(|fold| fold.samples.iter().copied()).collect();
-    let fused = ConditionalCalibrator::fit(&samples, settings.conditioning).ok_or_else(too_few)?;
-    let over_time = OverTime::fit(&scores, settings.conditioning);
-    let all: Vec<usize> = (0..bank.len()).collect();
-    let calibrators = scored.calibrators(&all).ok_or_else(too_few)?;
-    let calibrated = detectors.into_iter().zip(calibrators);
-    let calibrated = calibrated.map(|(detector, calibrator)| Calibrated { detector, calibrator });
-    Ok((calibrated.collect(), fused, over_time))
-}
-
-/// What all detectors say about the calibration images.
-struct Scored<'a> {
-    /// Track and predicted class.
-    images: Vec<(&'a str, usize)>,
-    /// Per detector its family and its scores, one per image.
-    detectors: Vec<(Family, Vec<f32>)>,
-    conditioning: Conditioning,
-}
-
-impl<'a> Scored<'a> {
-    fn new(detectors: &[Box<dyn Detector>], bank: &'a FeatureBank, conditioning: Conditioning) -> Self {
-        let features: Vec<Features> = (0..bank.len()).map(|row| bank.features(row)).collect();
-        let scores = |detector: &dyn Detector| {
-            let scores = features.par_iter().map(|features| super::judge::bounded(detector.score(features)));
-            (detector.kind().family(), scores.collect())
-        };
-        let keys = bank.keys().iter().zip(&features);
-        Self {
-            images: keys.map(|(key, features)| (group_of(key), features.predicted_class())).collect(),
-            detectors: detectors.iter().map(|detector| scores(detector.as_ref())).collect(),
-            conditioning,
-        }
-    }
-
-    /// One calibrator per detector, on the given images; `None` when there are none.
-    fn calibrators(&self, rows: &[usize]) -> Option<Vec<ConditionalCalibrator>> {
-        let calibrator = |(_, scores): &(Family, Vec<f32>)| {
-            let samples: Vec<Sample<'_>> = rows.iter().map(|&row| self.sample(row, scores[row])).collect();
-            ConditionalCalibrator::fit(&samples, self.conditioning)
-        };
-        self.detectors.iter().map(calibrator).collect()
-    }
-
-    /// Fused scores of a fold, the detectors calibrated on all other folds; `None` when there is no other one.
-    fn fused(&self, folds: &[Vec<usize>], fold: usize) -> Option<Fold<'a>> {
-        let others = folds.iter().enumerate().filter(|(other, _)| *other != fold);
-        let others: Vec<usize> = others.flat_map(|(_, rows)| rows).copied().collect();
-        let calibrators = self.calibrators(&others)?;
-        let score = |row: usize| {
-            let class = self.images[row].1;
-            let detectors = calibrators.iter().zip(&self.detectors);
-            let surprises = detectors.map(|(one, (family, scores))| (*family, one.of(class).surprise(scores[row])));
-            fuse(surprises, |family| family.weight())
-        };
-        let rows = folds[fold].clone();
-        Some(Fold { samples: rows.iter().map(|&row| self.sample(row, score(row))).collect(), rows })
-    }
-
-    fn sample(&self, row: usize, score: f32) -> Sample<'a> {
-        let (track, class) = self.images[row];
-        Sample { score, class, track }
-    }
+/// What the user must know about a calibration, in sentences.
+pub(super) fn calibration_notes(calibration: &Calibration, conditioning: Conditioning) -> Vec<String> {
+    let limits = too_few(calibration.fused.pooled(), conditioning).into_iter();
+    limits.chain(too_few_tracks(&calibration.over_time)).collect()
 }
 
 /// A note when even the smallest p-value is above the usual alarm level.

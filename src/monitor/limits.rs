@@ -6,7 +6,7 @@ impl Monitor {
     /// The smallest fused p-value that an image can get, whatever it shows; above 0, at most 1. Calibrated by class it is the
     /// smallest over all classes.
     ///
-    /// It is `1/(n + 1)` for `n` calibration images, or tracks with [`crate::calibration::Conditioning::Track`]
+    /// It is `1/(n + 1)` for `n` calibration images, or tracks where those count alike
     /// ([`crate::calibration::Calibrator::p_value`]).
     #[must_use]
     pub fn smallest_p_value(&self) -> f32 {
@@ -47,10 +47,10 @@ mod tests {
         Monitor::fit(&synthetic_bank(CLASSES, 60, 1), calibration, None, model(), &settings).unwrap()
     }
 
-    /// 600 images, of which those of class 0 make up the first half.
+    /// Two hundred tracks of class 0, and a hundred and ten of each other one.
     fn uneven() -> FeatureBank {
-        let bank = synthetic_bank(CLASSES, 300, 2);
-        let rows: Vec<usize> = (0..bank.len()).filter(|&row| bank.labels()[row] == 0 || row < 450).collect();
+        let bank = synthetic_bank(CLASSES, 1000, 2);
+        let rows: Vec<usize> = (0..bank.len()).filter(|&row| bank.labels()[row] == 0 || row < 1650).collect();
         bank.select(&rows)
     }
 
@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn by_class_the_rarest_class_sets_the_level_that_can_be_reached() {
         let monitor = fit(&uneven(), Conditioning::Class);
-        assert_eq!(monitor.fused.classes(), CLASSES, "all classes have enough images");
+        assert_eq!(monitor.fused.classes(), CLASSES, "all classes have enough tracks");
         let by_class: Vec<f32> = (0..CLASSES).map(|class| strangest(&monitor, class)).collect();
         assert_eq!(monitor.smallest_p_value(), by_class.iter().copied().fold(1.0, f32::min));
         assert_eq!(monitor.reachable_alarm_level(), by_class.iter().copied().fold(0.0, f32::max));

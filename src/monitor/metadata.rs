@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::model_id::Difference;
-use super::{FitSettings, ModelId, MonitorError};
+use super::{FitSettings, ModelId, MonitorError, Recalibration};
 use crate::activation::{FeatureBank, FeatureLayout, LayerKind};
-use crate::calibration::{Bets, OverTime};
+use crate::calibration::{Bets, OverTime, count_groups, group_of};
 use crate::detector::{DetectorKind, Summary};
 use crate::storage::hex;
 
@@ -29,8 +29,14 @@ pub struct Metadata {
     pub calibration: BankSummary,
     /// What calibrates verdicts over several images.
     pub over_time: OverTimeSummary,
+    /// Where the calibration comes from; `None` for that of `fit`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recalibration: Option<Recalibration>,
     /// What the user should know, in sentences.
     pub notes: Vec<String>,
+    /// Those of them that hold whatever the calibration is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fit_notes: Vec<String>,
 }
 
 /// One detector.
@@ -47,8 +53,11 @@ pub struct DetectorSummary {
 pub struct BankSummary {
     /// Number of images.
     pub images: usize,
-    /// Number of correctly classified images.
-    pub correct: usize,
+    /// Number of tracks that they belong to; 0 in files of versions that did not count them.
+    #[serde(default)]
+    pub tracks: usize,
+    /// Number of correctly classified images; `None` where nobody knows what they show.
+    pub correct: Option<usize>,
     /// SHA-256 over the sorted keys and labels, in lower-case hexadecimal digits: the same images give the same one.
     pub fingerprint: String,
 }
@@ -86,11 +95,31 @@ impl BankSummary {
     /// Summary of a sorted bank.
     pub(super) fn of(bank: &FeatureBank) -> Self {
         let correct = (0..bank.len()).filter(|&row| bank.features(row).predicted_class() == bank.labels()[row]).count();
+        Self { correct: Some(correct), ..Self::unlabelled(bank) }
+    }
+
+    /// Summary of a sorted bank whose labels mean nothing.
+    pub(super) fn unlabelled(bank: &FeatureBank) -> Self {
         let mut sha = Sha256::new();
         for (key, label) in bank.keys().iter().zip(bank.labels()) {
             sha.update(format!("{key}\0{label}\n"));
         }
-        Self { images: bank.len(), correct, fingerprint: hex(&sha.finalize()) }
+        let tracks = count_groups(bank.keys().iter().map(|key| group_of(key)));
+        Self { images: bank.len(), tracks, correct: None, fingerprint: hex(&sha.finalize()) }
+    }
+
+    /// For people: `900 images of 30 tracks, 887 classified correctly`.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let tracks = if self.tracks > 0 { format!(" of {} tracks", self.tracks) } else { String::new() };
+        let correct = self.correct.map_or_else(String::new, |correct| format!(", {correct} classified correctly"));
+        format!("{} images{tracks}{correct}", self.images)
+    }
+
+    /// Share of correctly classified images, 0..1; `None` where nobody knows, or without images.
+    #[must_use]
+    pub fn accuracy(&self) -> Option<f64> {
+        (self.images > 0).then_some(self.correct? as f64 / self.images as f64)
     }
 }
 

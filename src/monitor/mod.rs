@@ -15,6 +15,8 @@ mod layer;
 mod limits;
 mod metadata;
 mod model_id;
+mod recalibrate;
+mod scored;
 mod shard;
 mod verdict;
 
@@ -30,6 +32,7 @@ pub use judge::{DetectorResult, Judgement};
 pub use layer::LayerComparison;
 pub use metadata::{BankSummary, DetectorSummary, Metadata, ObjectSummary, OverTimeSummary};
 pub use model_id::{ModelField, ModelHead, ModelId, ModelInput, short_id};
+pub use recalibrate::{DrivePValues, DriveSummary, NominalDrive, Recalibration};
 pub use shard::Shard;
 pub use verdict::{Levels, LevelsError, Verdict};
 

@@ -5,6 +5,7 @@
 // clippy takes only functions marked as tests for tests.
 #![allow(clippy::unwrap_used)]
 
+mod calibrate;
 mod errors;
 mod flow;
 mod replay;

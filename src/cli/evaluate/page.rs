@@ -37,8 +37,8 @@ impl Evaluate {
             ("classes", model.classes.len().to_string()),
             ("monitor", format!("{}, fitted by version {tool_version}", self.monitor.display())),
             ("detectors", format!("{}: {}", names.len(), names.join(", "))),
-            ("training", format!("{} images, {} classified correctly", training.images, training.correct)),
-            ("calibration", format!("{} images, {} classified correctly", calibration.images, calibration.correct)),
+            ("training", training.in_words()),
+            ("calibration", calibration.in_words()),
             (
                 "known images",
                 format!("{} of {} tracks in {}", known.images, known.tracks, self.in_distribution.display()),

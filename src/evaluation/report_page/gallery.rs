@@ -47,7 +47,7 @@ pub struct Finding {
 }
 
 impl Gallery {
-    pub(super) fn render(&self) -> Result<Markup, ImageError> {
+    pub(crate) fn render(&self) -> Result<Markup, ImageError> {
         let cards = self.exhibits.iter().map(Exhibit::render).collect::<Result<Vec<Markup>, ImageError>>()?;
         Ok(html! {
             h3 { (self.title) }
