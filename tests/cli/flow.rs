@@ -194,7 +194,7 @@ fn inspection_is_readable() {
         "classes     3: red, green, blue",
         "  differences        6 feature maps",
         "  means              6 neurons (penultimate)",
-        "training    144 images, 144 classified correctly",
+        "training    144 images of 48 tracks, 144 classified correctly",
     ] {
         assert!(text.lines().any(|found| found == line), "`{line}` is not in\n{text}");
     }

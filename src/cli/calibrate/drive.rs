@@ -51,10 +51,9 @@ impl Examiner<'_> {
             anyhow::ensure!(names.insert(name.clone()), "two drives are called {name}: rename one of them");
             let mut one = self.begin(name)?;
             let is_images = path.is_dir() && !bags::is_bag(&path)?;
-            if is_images {
-                self.images(&path, &mut one)?
-            } else {
-                self.recording(&path, &mut one)?
+            match is_images {
+                true => self.images(&path, &mut one)?,
+                false => self.recording(&path, &mut one)?,
             }
             interrupt::check()?;
             let Collector { drive, left_out, .. } = &one;
