@@ -17,8 +17,8 @@ const BY_TRACK: f32 = 0.0;
 pub struct Calibrator {
     /// Rising, finite, not empty.
     scores: Slab<f32>,
-    /// What the scores from each one on weigh together, in images or tracks; falling, positive.
-    weights: Slab<f32>,
+    /// By track, what the scores from each one on weigh together; falling, positive. `None`: every image weighs 1.
+    weights: Option<Slab<f32>>,
     /// Scale of the tail, in units of the score; positive.
     tail_scale: f32,
 }
@@ -26,8 +26,12 @@ pub struct Calibrator {
 impl Calibrator {
     /// Calibrates on the scores of held-out images; `None` without scores or when one is not finite.
     #[must_use]
-    pub fn fit(scores: Vec<f32>) -> Option<Self> {
-        Self::weighted(scores.into_iter().map(|score| (score, 1.0)).collect())
+    pub fn fit(mut scores: Vec<f32>) -> Option<Self> {
+        if scores.is_empty() || !scores.iter().all(|score| score.is_finite()) {
+            return None;
+        }
+        scores.sort_unstable_by(f32::total_cmp);
+        Some(Self { tail_scale: tail_scale(&scores), scores: scores.into(), weights: None })
     }
 
     /// Calibrates on the scores of images with their tracks, for images of other tracks; `None` as for [`Calibrator::fit`].
@@ -37,23 +41,14 @@ impl Calibrator {
     #[must_use]
     pub fn fit_by_track<'a>(samples: impl IntoIterator<Item = (f32, &'a str)>) -> Option<Self> {
         let samples: Vec<(f32, &str)> = samples.into_iter().collect();
+        let by_image = Self::fit(samples.iter().map(|(score, _)| *score).collect())?;
         let mut lengths: BTreeMap<&str, u32> = BTreeMap::new();
         samples.iter().for_each(|(_, track)| *lengths.entry(track).or_default() += 1);
-        Self::weighted(samples.into_iter().map(|(score, track)| (score, 1.0 / f64::from(lengths[track]))).collect())
-    }
-
-    /// Calibrates on scores that weigh differently.
-    fn weighted(mut samples: Vec<(f32, f64)>) -> Option<Self> {
-        if samples.is_empty() || !samples.iter().all(|(score, _)| score.is_finite()) {
-            return None;
+        if lengths.len() == samples.len() {
+            return Some(by_image);
         }
-        // Equal scores in one order of their weights, so that the sums do not depend on the order of the images.
-        samples.sort_unstable_by(|one, other| one.0.total_cmp(&other.0).then(one.1.total_cmp(&other.1)));
-        let mut sum = 0.0;
-        let mut weights: Vec<f32> = samples.iter().rev().map(|(_, weight)| (sum += weight, sum as f32).1).collect();
-        weights.reverse();
-        let scores: Vec<f32> = samples.into_iter().map(|(score, _)| score).collect();
-        Some(Self { tail_scale: tail_scale(&scores), scores: scores.into(), weights: weights.into() })
+        let weight = |(score, track): (f32, &str)| (score, 1.0 / f64::from(lengths[track]));
+        Some(Self { weights: Some(sums(samples.into_iter().map(weight).collect()).into()), ..by_image })
     }
 
     /// Number `n` of calibration scores.
@@ -78,14 +73,21 @@ impl Calibrator {
     /// data*, 2023, §3).
     #[must_use]
     pub fn p_value(&self, score: f32) -> f32 {
-        let above = self.weights.get(self.lower(score)).map_or(0.0, |&weight| f64::from(weight));
-        ((above + 1.0) / (self.weight() + 1.0)) as f32
+        ((self.weight_from(self.lower(score)) + 1.0) / (self.weight() + 1.0)) as f32
     }
 
     /// How many images, or tracks, the scores stand for.
     #[must_use]
     pub fn weight(&self) -> f64 {
-        f64::from(self.weights[0])
+        self.weight_from(0)
+    }
+
+    /// What the scores from a rank on weigh.
+    fn weight_from(&self, rank: usize) -> f64 {
+        match &self.weights {
+            None => (self.len() - rank) as f64,
+            Some(weights) => weights.get(rank).map_or(0.0, |&weight| f64::from(weight)),
+        }
     }
 
     /// The smallest p-value that there is.
@@ -117,10 +119,9 @@ impl Calibrator {
     pub fn save(&self, out: &mut TensorWriter<'_>) {
         out.put("scores", &[self.len()], &self.scores);
         out.put("tail_scale", &[1], &[self.tail_scale]);
-        let is_by_image = *self.weights == *counts(self.len());
-        out.put("unseen", &[1], &[if is_by_image { BY_IMAGE } else { BY_TRACK }]);
-        if !is_by_image {
-            out.put("weights", &[self.len()], &self.weights);
+        out.put("unseen", &[1], &[if self.weights.is_none() { BY_IMAGE } else { BY_TRACK }]);
+        if let Some(weights) = &self.weights {
+            out.put("weights", &[self.len()], weights);
         }
     }
 
@@ -139,25 +140,35 @@ impl Calibrator {
         }
         let unseen = tensors.get::<f32, 1>("unseen", [1])?[0];
         let weights = match unseen {
-            BY_IMAGE => counts(scores.len()).into(),
-            BY_TRACK => tensors.get::<f32, 1>("weights", [scores.len()])?,
+            BY_IMAGE => None,
+            BY_TRACK => Some(load_weights(tensors, scores.len())?),
             _ => {
                 return Err(
                     tensors.invalid("unseen", "tracks of unequal length were weighed wrongly then: fit it again")
                 );
             }
         };
-        let falls = weights.windows(2).all(|pair| pair[0] >= pair[1]);
-        if !(falls && weights[0].is_finite() && weights[weights.len() - 1] > 0.0) {
-            return Err(tensors.invalid("weights", "they are not positive numbers in falling order"));
-        }
         Ok(Self { scores, weights, tail_scale })
     }
 }
 
-/// What images weigh that count alike: how many there are from each one on.
-fn counts(images: usize) -> Vec<f32> {
-    (1..=images).rev().map(|count| count as f32).collect()
+/// What scores with their weights weigh together from each one on, in rising order of the scores.
+fn sums(mut samples: Vec<(f32, f64)>) -> Vec<f32> {
+    // Equal scores in one order of their weights, so that the sums do not depend on the order of the images.
+    samples.sort_unstable_by(|one, other| one.0.total_cmp(&other.0).then(one.1.total_cmp(&other.1)));
+    let mut sum = 0.0;
+    let mut sums: Vec<f32> = samples.iter().rev().map(|(_, weight)| (sum += weight, sum as f32).1).collect();
+    sums.reverse();
+    sums
+}
+
+fn load_weights(tensors: &TensorReader<'_>, images: usize) -> Result<Slab<f32>, StorageError> {
+    let weights = tensors.get::<f32, 1>("weights", [images])?;
+    let falls = weights.windows(2).all(|pair| pair[0] >= pair[1]);
+    if !(falls && weights[0].is_finite() && weights[images - 1] > 0.0) {
+        return Err(tensors.invalid("weights", "they are not positive numbers in falling order"));
+    }
+    Ok(weights)
 }
 
 /// A p-value with as many digits as tell something, also when it is small.

@@ -3,8 +3,31 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use clap::Args;
 
 use crate::dataset::bag::is_recording;
+use crate::replay::Choice;
+
+/// Which topics of bags are played.
+#[derive(Debug, Args)]
+pub(super) struct TopicArgs {
+    /// Topics of images; all that there are when left out
+    #[arg(long = "topic", value_name = "TOPIC")]
+    topics: Vec<String>,
+    /// Topics of regions (RegionArray or vision_msgs/Detection2DArray); those that there are when left out
+    #[arg(long, value_name = "TOPIC", conflicts_with = "whole_images")]
+    regions: Vec<String>,
+    /// Judge whole images, whatever regions there are
+    #[arg(long)]
+    whole_images: bool,
+}
+
+impl TopicArgs {
+    /// The choice of topics, with the topic of the truth where there is one.
+    pub(super) fn choice(&self, truth: Option<String>) -> Choice {
+        Choice { images: self.topics.clone(), regions: self.regions.clone(), whole_images: self.whole_images, truth }
+    }
+}
 
 /// The bags that the arguments mean: bags themselves, and all bags in a folder that is none.
 pub(super) fn named_by(arguments: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {

@@ -5,19 +5,21 @@ mod page;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
 
-use self::drive::{Examined, Examiner};
+use self::drive::{Examiner, Shown};
 use self::page::CalibrationPage;
-use super::{fit, inspect, interrupt, model::ModelArgs, output};
+use super::{bags::TopicArgs, fit, interrupt, model::ModelArgs, output};
 use crate::evaluation::AlarmRates;
 use crate::monitor::{DriveSummary, Monitor};
-use crate::replay::Choice;
 
-/// Shares of a drive's images that alarm at a nominal 10 and 1 % from which on the drive itself looks strange.
-const STRANGE_SHARES: [f64; 2] = [0.8, 0.5];
+/// Share of a drive's images that alarm at a nominal 1 % from which on the drive itself looks strange.
+const STRANGE_AT_1_PERCENT: f64 = 0.5;
+/// The same at a nominal 10 %, for monitors that cannot alarm at 1 %.
+const STRANGE_AT_10_PERCENT: f64 = 0.8;
 
 const EXAMPLES: &str = "\
 Example:
@@ -53,15 +55,8 @@ pub(super) struct Calibrate {
     /// Folder for the report [default: the output with the ending .report]
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
-    /// Topic of images in recordings; all when left out
-    #[arg(long = "topic", value_name = "TOPIC")]
-    topics: Vec<String>,
-    /// Topic of regions in recordings
-    #[arg(long, value_name = "TOPIC")]
-    regions: Vec<String>,
-    /// Look at whole images, whatever regions there are
-    #[arg(long)]
-    whole_images: bool,
+    #[command(flatten)]
+    topics: TopicArgs,
     /// Take drives that look strange for nominal
     #[arg(long)]
     accept: bool,
@@ -72,29 +67,25 @@ impl Calibrate {
         let report = self.report.clone().unwrap_or_else(|| self.output.with_extension("report"));
         self.check_places(&report)?;
         let pipeline = self.model.pipeline(&self.monitor)?;
-        let choice = Choice {
-            images: self.topics.clone(),
-            regions: self.regions.clone(),
-            whole_images: self.whole_images,
-            truth: None,
-        };
+        let choice = self.topics.choice(None);
         let examiner = Examiner { pipeline: &pipeline, choice: &choice, batch_size: self.model.batch_size() };
-        let examined = examiner.examine(&self.nominal)?;
-        let monitor = Monitor::load(&self.monitor)?;
-        let drives: Vec<_> = examined.iter().map(|examined| examined.drive.clone()).collect();
+        let (drives, shown) = examiner.examine(&self.nominal)?;
+        let monitor = pipeline.shared_monitor();
+        drop(pipeline);
+        let monitor = monitor.and_then(Arc::into_inner).context("the monitor is still in use")?;
         eprintln!("calibrating on {} drives", drives.len());
         let calibrated = monitor.recalibrate(&drives, self.accept)?;
         interrupt::check()?;
-        self.finish(&calibrated, &examined, &report)
+        self.finish(&calibrated, &shown, &report)
     }
 
     /// Says how the promise holds on every drive, and writes the monitor unless a drive looks strange.
-    fn finish(&self, calibrated: &Monitor, examined: &[Examined], report: &Path) -> anyhow::Result<()> {
+    fn finish(&self, calibrated: &Monitor, shown: &[Shown], report: &Path) -> anyhow::Result<()> {
         let recalibration = calibrated.metadata().recalibration.as_ref().context("the monitor was not calibrated")?;
         let drives = &recalibration.drives;
         output::print(&table(drives)?)?;
         let strange: Vec<String> = drives.iter().filter_map(strangeness).collect();
-        let page = CalibrationPage { drives, examined, strange: &strange, notes: &calibrated.notes() };
+        let page = CalibrationPage { drives, shown, strange: &strange, notes: &calibrated.notes() };
         output::write_into(report, "index.html", &page.html().context("an image cannot be encoded")?)?;
         let index = report.join("index.html");
         anyhow::ensure!(
@@ -118,17 +109,18 @@ impl Calibrate {
 
 /// Why a drive may not be nominal, if anything says so.
 fn strangeness(drive: &DriveSummary) -> Option<String> {
-    let strange = |rates: &AlarmRates, by: &str| {
-        let shares = [(rates.at_10_percent, 10), (rates.at_1_percent, 1)].into_iter().zip(STRANGE_SHARES);
-        shares.filter_map(|((share, level), most)| Some((share.filter(|share| *share > most)?, level))).next_back().map(
-            |(share, level)| {
-                let percent = 100.0 * share;
-                format!("drive {} looks strange: {percent:.0} % of its images alarm at {level} % by {by}", drive.name)
-            },
-        )
-    };
-    let after = || strange(drive.after.as_ref()?, "a calibration on the other drives");
-    strange(&drive.before, "this monitor").or_else(after)
+    let before = strange_share(&drive.before).map(|share| (share, "this monitor"));
+    let after = || Some((strange_share(drive.after.as_ref()?)?, "a calibration on the other drives"));
+    let ((share, level), by) = before.or_else(after)?;
+    let percent = 100.0 * share;
+    Some(format!("drive {} looks strange: {percent:.0} % of its images alarm at {level} % by {by}", drive.name))
+}
+
+/// A share of images that is too large, and the level in percent at which they alarm.
+fn strange_share(rates: &AlarmRates) -> Option<(f64, u8)> {
+    let above = |share: Option<f64>, most: f64, level| Some((share.filter(|share| *share > most)?, level));
+    let at_10_percent = || above(rates.at_10_percent, STRANGE_AT_10_PERCENT, 10);
+    above(rates.at_1_percent, STRANGE_AT_1_PERCENT, 1).or_else(at_10_percent)
 }
 
 fn table(drives: &[DriveSummary]) -> Result<String, std::fmt::Error> {
@@ -136,9 +128,9 @@ fn table(drives: &[DriveSummary]) -> Result<String, std::fmt::Error> {
     let width = drives.iter().map(|drive| drive.name.chars().count()).max().unwrap_or(0).max("drive".len());
     writeln!(text, "Images that alarm at a nominal 10, 1, 0.1 %")?;
     writeln!(text, "{:<width$}  {:>8} {:>7}  {:<22} calibrated on the others", "drive", "images", "tracks", "before")?;
-    for DriveSummary { name, images, before, after } in drives {
-        let after = after.as_ref().map_or_else(|| "no other drive".to_owned(), inspect::rates);
-        let before = inspect::rates(before);
+    for drive in drives {
+        let DriveSummary { name, images, before, .. } = drive;
+        let (before, after) = (before.in_words(), drive.after_in_words());
         writeln!(text, "{name:<width$}  {:>8} {:>7}  {before:<22} {after}", images.images, images.tracks)?;
     }
     Ok(text)

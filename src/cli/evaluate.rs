@@ -3,6 +3,8 @@
 mod exhibits;
 mod page;
 
+pub(super) use exhibits::finding;
+
 use std::{collections::BTreeMap, path::PathBuf, str::FromStr};
 
 use anyhow::Context;

@@ -54,7 +54,7 @@ pub(super) struct Fit {
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     detectors: Vec<DetectorKind>,
     /// Compare with all calibration images; with whole tracks, so that the false-alarm rate holds for new ones; or with
-    /// the images of the predicted class where there are enough
+    /// the tracks of the predicted class where there are a hundred
     #[arg(long, value_name = "WHAT", default_value = "pooled")]
     conditioning: ConditioningChoice,
     /// Look at part I of N only and write a shard for `merge`

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::output;
 use crate::{
     activation::{FeatureLayout, LayerKind},
-    evaluation::{AlarmRates, Needed, RealisedRate, Wanted},
+    evaluation::{Needed, RealisedRate, Wanted},
     monitor::{
         DriveSummary, FileKind, FitSettings, Metadata, ModelField, ModelId, Monitor, MonitorFile, ObjectSummary,
         OverTimeSummary, Recalibration, Shard, short_id,
@@ -232,21 +232,12 @@ fn write_recalibration(text: &mut String, recalibration: &Recalibration) -> std:
     let Recalibration { monitor, before, drives, is_accepted } = recalibration;
     let accepted = if *is_accepted { ", accepted as they are" } else { "" };
     writeln!(text, "  on        {} nominal drives{accepted}; alarms at 10, 1, 0.1 % before and after", drives.len())?;
-    for DriveSummary { name, images, before, after } in drives {
-        let after = after.as_ref().map_or_else(|| "no other drive".to_owned(), rates);
-        writeln!(text, "  {name:<18} {}, {} → {after}", images.in_words(), rates(before))?;
+    for drive in drives {
+        let DriveSummary { name, images, before, .. } = drive;
+        let (before, after) = (before.in_words(), drive.after_in_words());
+        writeln!(text, "  {name:<18} {}, {before} → {after}", images.in_words())?;
     }
     writeln!(text, "  replaces  {} of monitor {}", before.in_words(), short_id(monitor))
-}
-
-/// Shares of alarms at the three nominal levels.
-pub(super) fn rates(rates: &AlarmRates) -> String {
-    let shares: Vec<String> = rates.each().iter().map(|share| percent(**share)).collect();
-    format!("{} %", shares.join(", "))
-}
-
-fn percent(share: Option<f64>) -> String {
-    share.map_or_else(|| "–".to_owned(), |share| format!("{:.2}", 100.0 * share))
 }
 
 /// How small fused p-values can get.

@@ -113,6 +113,11 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// How many threads may run at a time.
+fn all_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// Reads a number of seconds.
 fn seconds(text: &str) -> Result<f64, String> {
     let secs = text.parse::<f64>().ok().filter(|secs| (0.0..1e6).contains(secs));

@@ -10,7 +10,8 @@ use clap::Args;
 
 use self::input::Input;
 use self::session::Session;
-use super::{interrupt, output, seconds};
+use super::bags::TopicArgs;
+use super::{all_cores, interrupt, output, seconds};
 use crate::inference::messages::Identity;
 use crate::model::DeviceChoice;
 use crate::monitor::Monitor;
@@ -52,15 +53,8 @@ pub(super) struct Replay {
     /// meet what they expect
     #[arg(required = true, value_name = "BAG")]
     bags: Vec<PathBuf>,
-    /// Topics of images; all that there are when left out
-    #[arg(long = "topic", value_name = "TOPIC")]
-    topics: Vec<String>,
-    /// Topics of regions (RegionArray or vision_msgs/Detection2DArray); those that there are when left out
-    #[arg(long, value_name = "TOPIC", conflicts_with = "whole_images")]
-    regions: Vec<String>,
-    /// Judge whole images, whatever regions there are
-    #[arg(long)]
-    whole_images: bool,
+    #[command(flatten)]
+    topics: TopicArgs,
     /// What is true: a topic of GroundTruthArray, or a CSV file with begin_secs,end_secs and any of object, class_name,
     /// anomaly, bag, topic
     #[arg(long, value_name = "TOPIC|FILE.csv")]
@@ -204,13 +198,7 @@ impl Replay {
         let is_file = |text: &&String| Path::new(text.as_str()).extension().is_some_and(|extension| extension == "csv");
         let table =
             self.ground_truth.as_ref().filter(is_file).map(|path| TruthTable::read(Path::new(path))).transpose()?;
-        let choice = Choice {
-            images: self.topics.clone(),
-            regions: self.regions.clone(),
-            whole_images: self.whole_images,
-            truth: self.ground_truth.clone().filter(|text| !is_file(&text)),
-        };
-        Ok((choice, table))
+        Ok((self.topics.choice(self.ground_truth.clone().filter(|text| !is_file(&text))), table))
     }
 
     /// The parameters of a node with that name, as rcl would read them.
@@ -228,6 +216,6 @@ impl Replay {
     }
 
     fn jobs(&self) -> usize {
-        self.jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from)
+        self.jobs.map_or_else(all_cores, usize::from)
     }
 }

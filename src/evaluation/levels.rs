@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::interval::Interval;
 use super::metrics::{alarms, share};
+use super::table::percent;
 
 /// The nominal false-alarm rates at which the realised ones are reported.
 pub const LEVELS: [f32; 3] = [0.1, 0.01, 0.001];
@@ -45,6 +46,12 @@ impl AlarmRates {
     #[must_use]
     pub fn of_p_values(p_values: &[f32]) -> Self {
         Self::of(|level| share(alarms(p_values, level), p_values.len()))
+    }
+
+    /// For people: `3.21, 0.32, 0.00 %`.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        format!("{} %", self.each().map(|share| percent(*share)).join(", "))
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use image::RgbImage;
 
-use crate::activation::Activations;
+use crate::activation::{Activations, Features};
 use crate::frame::{DecodeOptions, Frame};
 use crate::intake::request::{Answer, Picture};
 
@@ -37,6 +37,13 @@ impl Evidence {
     #[must_use]
     pub fn of(picture: Picture, options: DecodeOptions) -> Self {
         Self { picture, options, decoded: None, activations: None, rows: Vec::new() }
+    }
+
+    /// What the detectors see of a region; `None` of one that was not judged.
+    #[must_use]
+    pub fn features(&self, region: usize) -> Option<Features> {
+        let row = self.rows.get(region).copied().flatten()?;
+        Some(self.activations.as_ref()?.features(row))
     }
 
     /// Converts the whole image, of which only the regions were converted so far; `None` where it cannot be decoded.

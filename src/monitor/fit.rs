@@ -10,7 +10,8 @@ use super::scored::{Calibration, Scored};
 use super::{Calibrated, Levels, ModelId, Monitor, MonitorError};
 use crate::activation::{BankError, FeatureBank, Head};
 use crate::calibration::{
-    Calibrator, Conditioning, MIN_BET_TRACKS, MIN_OBJECT_TRACKS, MIN_TRACK_VIEWS, OverTime, folds,
+    Calibrator, ConditionalCalibrator, Conditioning, MIN_BET_TRACKS, MIN_OBJECT_TRACKS, MIN_TRACK_VIEWS, OverTime,
+    folds,
 };
 use crate::detector::{Detector, DetectorKind, FitError, FitInput};
 
@@ -77,8 +78,7 @@ impl Monitor {
         let calibrated = scored.calibrate(&folds(calibration.keys(), FOLDS, settings.seed));
         let too_few = || MonitorError::Calibration { images: calibration.len(), groups: scored.tracks() };
         let calibrated = calibrated.ok_or_else(too_few)?;
-        let fit_notes = notes.clone();
-        notes.extend(calibration_notes(&calibrated, settings.conditioning));
+        notes.extend(calibration_notes(&calibrated.fused, &calibrated.over_time, settings.conditioning));
         let metadata = Metadata {
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
             model,
@@ -89,7 +89,6 @@ impl Monitor {
             calibration: BankSummary::of(&calibration),
             over_time: OverTimeSummary::of(&calibrated.over_time),
             recalibration: None,
-            fit_notes,
             notes,
         };
         let Calibration { detectors: calibrators, fused, over_time } = calibrated;
@@ -137,9 +136,12 @@ fn summary(detector: &dyn Detector) -> DetectorSummary {
 pub(super) const FOLDS: usize = 20;
 
 /// What the user must know about a calibration, in sentences.
-pub(super) fn calibration_notes(calibration: &Calibration, conditioning: Conditioning) -> Vec<String> {
-    let limits = too_few(calibration.fused.pooled(), conditioning).into_iter();
-    limits.chain(too_few_tracks(&calibration.over_time)).collect()
+pub(super) fn calibration_notes(
+    fused: &ConditionalCalibrator,
+    over_time: &OverTime,
+    conditioning: Conditioning,
+) -> Vec<String> {
+    too_few(fused.pooled(), conditioning).into_iter().chain(too_few_tracks(over_time)).collect()
 }
 
 /// A note when even the smallest p-value is above the usual alarm level.

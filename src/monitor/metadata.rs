@@ -34,9 +34,6 @@ pub struct Metadata {
     pub recalibration: Option<Recalibration>,
     /// What the user should know, in sentences.
     pub notes: Vec<String>,
-    /// Those of them that hold whatever the calibration is.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub fit_notes: Vec<String>,
 }
 
 /// One detector.

@@ -36,6 +36,14 @@ pub struct DriveSummary {
     pub after: Option<AlarmRates>,
 }
 
+impl DriveSummary {
+    /// For people: the shares with a calibration on all other drives, in percent.
+    #[must_use]
+    pub fn after_in_words(&self) -> String {
+        self.after.as_ref().map_or_else(|| "no other drive".to_owned(), AlarmRates::in_words)
+    }
+}
+
 /// Where a calibration comes from that is not the one of `fit`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Recalibration {
@@ -58,7 +66,7 @@ pub struct DrivePValues {
     pub after: Option<Vec<f32>>,
 }
 
-/// Drives, checked and scored.
+/// Drives, checked and in one bank.
 struct Prepared {
     bank: FeatureBank,
     /// Rows of every drive.
@@ -72,17 +80,8 @@ impl Monitor {
     /// # Errors
     /// [`MonitorError`] when the images come from another model, occur twice, or have no finite activations.
     pub fn p_values_of_drives(&self, drives: &[NominalDrive]) -> Result<Vec<DrivePValues>, MonitorError> {
-        let Prepared { bank, rows } = self.prepare(drives)?;
-        let scored = self.scored(&bank);
-        let before = |&row: &usize| scored.p_value(row, self.calibrators(), &self.fused);
-        let of_drive = |(drive, own): (usize, &Vec<usize>)| {
-            let others = self.folds(&bank, &without(&rows, drive));
-            let after = scored.calibrate(&others).map(|Calibration { detectors, fused, .. }| {
-                own.iter().map(|&row| scored.p_value(row, &detectors, &fused)).collect()
-            });
-            DrivePValues { before: own.iter().map(before).collect(), after }
-        };
-        Ok(rows.iter().enumerate().map(of_drive).collect())
+        let prepared = self.prepare(drives)?;
+        Ok(self.p_values(&prepared, &self.scored(&prepared.bank)))
     }
 
     /// The same detectors, calibrated on nominal drives of another camera, or in another place. Drives are the folds of the
@@ -92,11 +91,12 @@ impl Monitor {
     /// # Errors
     /// As for [`Monitor::p_values_of_drives`]; [`MonitorError::Calibration`] with fewer than two tracks.
     pub fn recalibrate(self, drives: &[NominalDrive], is_accepted: bool) -> Result<Self, MonitorError> {
-        let p_values = self.p_values_of_drives(drives)?;
-        let Prepared { bank, rows } = self.prepare(drives)?;
-        let scored = self.scored(&bank);
+        let prepared = self.prepare(drives)?;
+        let scored = self.scored(&prepared.bank);
+        let p_values = self.p_values(&prepared, &scored);
+        let Prepared { bank, rows } = &prepared;
         let too_few = || MonitorError::Calibration { images: bank.len(), groups: scored.tracks() };
-        let calibration = scored.calibrate(&self.folds(&bank, &rows)).ok_or_else(too_few)?;
+        let calibration = scored.calibrate(&self.folds(bank, rows)).ok_or_else(too_few)?;
         let mut metadata = self.metadata.clone();
         metadata.recalibration = Some(Recalibration {
             monitor: self.sha256().to_owned(),
@@ -104,14 +104,28 @@ impl Monitor {
             drives: drives.iter().zip(p_values).map(|(drive, p_values)| summary(drive, &p_values)).collect(),
             is_accepted,
         });
-        metadata.calibration = BankSummary::unlabelled(&bank);
+        metadata.calibration = BankSummary::unlabelled(bank);
         metadata.over_time = OverTimeSummary::of(&calibration.over_time);
-        metadata.notes = metadata.fit_notes.clone();
-        metadata.notes.extend(calibration_notes(&calibration, metadata.settings.conditioning));
+        let conditioning = metadata.settings.conditioning;
+        let outdated = calibration_notes(&self.fused, &self.over_time, conditioning);
+        metadata.notes.retain(|note| !outdated.contains(note));
+        metadata.notes.extend(calibration_notes(&calibration.fused, &calibration.over_time, conditioning));
         let Calibration { detectors, fused, over_time } = calibration;
         let calibrated = self.detectors.into_iter().zip(detectors);
         let detectors = calibrated.map(|(Calibrated { detector, .. }, calibrator)| Calibrated { detector, calibrator });
         Ok(Self { metadata, detectors: detectors.collect(), fused, over_time, sha256: OnceLock::new() })
+    }
+
+    fn p_values(&self, Prepared { bank, rows }: &Prepared, scored: &Scored<'_>) -> Vec<DrivePValues> {
+        let before = |&row: &usize| scored.p_value(row, self.calibrators(), &self.fused);
+        let of_drive = |(drive, own): (usize, &Vec<usize>)| {
+            let others = self.folds(bank, &without(rows, drive));
+            let after = scored.calibrate(&others).map(|Calibration { detectors, fused, .. }| {
+                own.iter().map(|&row| scored.p_value(row, &detectors, &fused)).collect()
+            });
+            DrivePValues { before: own.iter().map(before).collect(), after }
+        };
+        rows.iter().enumerate().map(of_drive).collect()
     }
 
     fn prepare(&self, drives: &[NominalDrive]) -> Result<Prepared, MonitorError> {
@@ -225,6 +239,20 @@ mod tests {
         assert_eq!(recalibration.drives.iter().map(|drive| drive.images.images).collect::<Vec<_>>(), [300; 3]);
         let twice = monitor.recalibrate(&[unseen], false).unwrap();
         assert_eq!(twice.metadata().recalibration.as_ref().unwrap().drives.len(), 1, "a single drive, by track");
+    }
+
+    #[test]
+    fn notes_on_detectors_stay_and_those_on_the_calibration_are_made_anew() {
+        let few = synthetic_bank(CLASSES, 10, 2);
+        let monitor =
+            Monitor::fit(&synthetic_bank(CLASSES, 60, 1), &few, None, model(), &FitSettings::default()).unwrap();
+        let kept: Vec<String> =
+            monitor.metadata.notes.iter().filter(|note| note.contains("was left out")).cloned().collect();
+        assert!(!kept.is_empty() && monitor.metadata.notes.len() > kept.len(), "{:?}", monitor.metadata.notes);
+        let calibrated = monitor.recalibrate(&[drive("a", 600, 3, 0.0), drive("b", 600, 4, 0.0)], false).unwrap();
+        assert_eq!(calibrated.metadata.notes[..kept.len()], kept);
+        let new = &calibrated.metadata.notes[kept.len()..];
+        assert!(!new.iter().any(|note| note.contains("only 30 images")), "{new:?}");
     }
 
     #[test]

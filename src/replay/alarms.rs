@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 
 use super::run::Answered;
 use super::truth::{AlarmSet, CAMERA, CameraTruth, Truth};
-use crate::frame::Region;
 use crate::intake::request::{Answer, Entry};
 use crate::monitor::Verdict;
 use crate::pipeline::Outcome;
@@ -229,7 +228,7 @@ impl AlarmWatch {
         let is_first_crop = alarm.crop.is_none();
         let is_strangest = alarm.add(entry, truth, now, &self.classes);
         if is_strangest && (has_room || !is_first_crop) {
-            alarm.crop = crop(answered, entry.region.region);
+            alarm.crop = answered.crop(entry.region.region, CROP_PX);
             self.done.crops += usize::from(is_first_crop && alarm.crop.is_some());
         }
     }
@@ -350,16 +349,6 @@ impl Occurrence {
             self.found = Some(Found { delay_secs, images: self.images });
         }
     }
-}
-
-/// The region of the image, as small as it is shown; `None` where it cannot be cut out.
-fn crop(answered: &Answered<'_>, region: Region) -> Option<RgbImage> {
-    let evidence = answered.evidence?;
-    let crop = match &evidence.decoded {
-        Some(frame) => frame.crop(region).ok()?,
-        None => evidence.picture.frame(&evidence.options).ok()?.crop(region).ok()?,
-    };
-    Some(crate::frame::thumbnail(crop, CROP_PX))
 }
 
 #[cfg(test)]

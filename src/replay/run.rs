@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use image::RgbImage;
+
 use super::feed::{Due, Fed, Feed};
 use super::inject::Injected;
 use super::select::{CameraTopics, Choice, Selection, select};
@@ -19,7 +21,7 @@ use crate::calibration::OverTime;
 use crate::counters::statistics::Counts;
 use crate::dataset::bag::{BagMessage, BagReader, Damage, Unreadable};
 use crate::dataset::cdr::GroundTruthArray;
-use crate::frame::rows_of;
+use crate::frame::{Region, rows_of, thumbnail};
 use crate::inference::batch::{self, Judge, Looked, PipelineJudge};
 use crate::inference::evidence::{Evidence, Judged};
 use crate::inference::shared::Shared;
@@ -78,6 +80,19 @@ pub struct Answered<'a> {
     pub evidence: Option<&'a Evidence>,
     /// What it took.
     pub cost: Cost,
+}
+
+impl Answered<'_> {
+    /// A region of the image with no side longer than `longest` pixels; `None` where it cannot be cut out.
+    #[must_use]
+    pub fn crop(&self, region: Region, longest: u32) -> Option<RgbImage> {
+        let evidence = self.evidence?;
+        let crop = match &evidence.decoded {
+            Some(frame) => frame.crop(region).ok()?,
+            None => evidence.picture.frame(&evidence.options).ok()?.crop(region).ok()?,
+        };
+        Some(thumbnail(crop, longest))
+    }
 }
 
 /// Time that one image took.

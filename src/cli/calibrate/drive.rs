@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use image::RgbImage;
 
-use crate::activation::{FeatureBank, Features};
-use crate::cli::{bags, features::Extractor, interrupt, progress};
+use crate::activation::{BankError, FeatureBank, Features};
+use crate::cli::{all_cores, bags, evaluate::finding, features::Extractor, interrupt, progress};
 use crate::dataset::{ImageFile, unlabelled_images};
-use crate::evaluation::report_page::{Exhibit, Finding};
+use crate::evaluation::report_page::Exhibit;
 use crate::frame;
 use crate::intake::request::Entry;
-use crate::monitor::{DetectorExplanation, Monitor, NominalDrive};
+use crate::monitor::{DetectorExplanation, Judgement, Monitor, NominalDrive};
 use crate::parameters::settings::Settings;
 use crate::pipeline::Pipeline;
 use crate::replay::{Answered, Choice, Listener, OpenBag, Player, ReplayError, bag_name};
@@ -31,9 +31,10 @@ pub(super) struct Examiner<'a> {
     pub(super) batch_size: usize,
 }
 
-/// A drive that was looked at.
-pub(super) struct Examined {
-    pub(super) drive: NominalDrive,
+/// What the report shows of a drive.
+pub(super) struct Shown {
+    /// Name of the drive.
+    pub(super) drive: String,
     /// Its strangest images, the strangest one first.
     pub(super) strangest: Vec<Exhibit>,
     /// Images that could not be judged.
@@ -42,9 +43,9 @@ pub(super) struct Examined {
 
 impl Examiner<'_> {
     /// Looks at all drives that the arguments mean.
-    pub(super) fn examine(&self, arguments: &[PathBuf]) -> anyhow::Result<Vec<Examined>> {
+    pub(super) fn examine(&self, arguments: &[PathBuf]) -> anyhow::Result<(Vec<NominalDrive>, Vec<Shown>)> {
         let mut names = BTreeSet::new();
-        let mut examined = Vec::new();
+        let (mut drives, mut shown) = (Vec::new(), Vec::new());
         for path in bags::named_by(arguments)? {
             interrupt::check()?;
             let name = bag_name(&path);
@@ -56,15 +57,16 @@ impl Examiner<'_> {
                 false => self.recording(&path, &mut one)?,
             }
             interrupt::check()?;
-            let Collector { drive, left_out, .. } = &one;
+            let Collector { drive, strangest, left_out, .. } = one;
             let images = drive.images.len();
             anyhow::ensure!(images > 0, "{}: nothing could be judged, {left_out} images were left out", path.display());
-            if *left_out > 0 {
+            if left_out > 0 {
                 eprintln!("warning: {}: {left_out} images could not be judged and are left out", drive.name);
             }
-            examined.push(Examined { drive: one.drive, strangest: one.strangest, left_out: one.left_out });
+            shown.push(Shown { drive: drive.name.clone(), strangest, left_out });
+            drives.push(drive);
         }
-        Ok(examined)
+        Ok((drives, shown))
     }
 
     fn begin(&self, name: String) -> anyhow::Result<Collector<'_>> {
@@ -87,7 +89,7 @@ impl Examiner<'_> {
         let player = Player {
             pipeline: self.pipeline,
             settings: &Settings::default(),
-            jobs: std::thread::available_parallelism().map_or(1, usize::from),
+            jobs: all_cores(),
             injected: None,
             whole_images: false,
             stop: interrupt::flag(),
@@ -106,8 +108,18 @@ impl Examiner<'_> {
             seen += 1;
             let file = files[index];
             let key = format!("{}/{}", collector.drive.name, file.key);
-            let image = || Some(frame::thumbnail(frame::read_file(&file.path).ok()?, SHOWN_PX));
-            collector.take(key, &features, image)
+            // What is not finite cannot be judged.
+            let Ok(judgement) = collector.monitor.judge(&features) else {
+                collector.left_out += 1;
+                return Ok(());
+            };
+            let monitor = collector.monitor;
+            let view = View {
+                judgement: &judgement,
+                explain: || monitor.explain(&features, &judgement),
+                image: || Some(frame::thumbnail(frame::read_file(&file.path).ok()?, SHOWN_PX)),
+            };
+            Ok(collector.take(key, &features, view)?)
         })?;
         collector.left_out += (files.len() - seen) as u64;
         Ok(())
@@ -126,30 +138,30 @@ struct Collector<'a> {
     progress: indicatif::ProgressBar,
 }
 
+/// What is known of one view, or can be found out where it is shown.
+struct View<'a, E, I> {
+    judgement: &'a Judgement,
+    explain: E,
+    image: I,
+}
+
 impl Collector<'_> {
-    fn take(
-        &mut self,
-        key: String,
-        features: &Features,
-        image: impl FnOnce() -> Option<RgbImage>,
-    ) -> anyhow::Result<()> {
-        // What is not finite cannot be judged.
-        let Ok(judgement) = self.monitor.judge(features) else {
-            self.left_out += 1;
-            return Ok(());
-        };
-        let class = judgement.predicted_class;
-        let p_value = judgement.fused.p_value;
+    fn take<E, I>(&mut self, key: String, features: &Features, view: View<'_, E, I>) -> Result<(), BankError>
+    where
+        E: FnOnce() -> Vec<DetectorExplanation>,
+        I: FnOnce() -> Option<RgbImage>,
+    {
+        let View { judgement, explain, image } = view;
+        let (class, p_value) = (judgement.predicted_class, judgement.fused.p_value);
         let is_shown = self.strangest.len() < SHOWN || self.strangest.last().is_some_and(|last| p_value < last.p_value);
         if let Some(image) = is_shown.then(image).flatten() {
-            let findings = self.monitor.explain(features, &judgement).iter().map(finding).collect();
-            let predicted = self.classes[class].clone();
+            let (predicted, findings) = (self.classes[class].clone(), explain().iter().map(finding).collect());
+            let exhibit = Exhibit { key: key.clone(), image, predicted, truth: None, p_value, findings };
             let place = self.strangest.partition_point(|shown| shown.p_value <= p_value);
-            self.strangest
-                .insert(place, Exhibit { key: key.clone(), image, predicted, truth: None, p_value, findings });
+            self.strangest.insert(place, exhibit);
             self.strangest.truncate(SHOWN);
         }
-        Ok(self.drive.images.push(key, class, features)?)
+        self.drive.images.push(key, class, features)
     }
 
     /// Name of one view: views of one object have the same up to the last `_`.
@@ -168,25 +180,22 @@ impl Listener for Collector<'_> {
         self.progress.inc(1);
         let nanos = answered.answer.header.stamp.nanos_since_epoch();
         for (index, entry) in answered.answer.entries.iter().enumerate() {
-            let evidence = answered.evidence;
-            let row = evidence.and_then(|evidence| evidence.rows.get(index).copied().flatten());
-            let activations = evidence.and_then(|evidence| evidence.activations.as_ref());
-            let (Some(evidence), Some(row), Some(activations)) = (evidence, row, activations) else {
+            let features = answered.evidence.and_then(|evidence| evidence.features(index));
+            let outcome = entry.outcome.as_ref().ok();
+            let judgement = outcome.and_then(|outcome| outcome.judgement.as_ref());
+            let (Some(features), Some(outcome), Some(judgement)) = (features, outcome, judgement) else {
                 self.left_out += 1;
                 continue;
             };
-            let image = || {
-                let frame = evidence.picture.frame(&evidence.options).ok()?;
-                Some(frame::thumbnail(frame.crop(entry.region.region).ok()?, SHOWN_PX))
+            let view = View {
+                judgement,
+                explain: || outcome.explanations.clone(),
+                image: || answered.crop(entry.region.region, SHOWN_PX),
             };
             let key = self.key(answered.camera, entry, nanos);
             // The features have the layout of the model that gave them, and the class is one of its classes.
-            self.take(key, &activations.features(row), image).map_err(|_| ReplayError::Reader)?;
+            self.take(key, &features, view).map_err(|_| ReplayError::Reader)?;
         }
         Ok(())
     }
-}
-
-fn finding(explanation: &DetectorExplanation) -> Finding {
-    Finding { detector: explanation.detector.to_owned(), p_value: explanation.p_value, text: explanation.to_string() }
 }

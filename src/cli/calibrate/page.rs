@@ -3,15 +3,14 @@
 use image::ImageError;
 use maud::{Markup, html};
 
-use super::drive::Examined;
-use crate::cli::inspect::rates;
+use super::drive::Shown;
 use crate::evaluation::report_page::{Gallery, document, notes, tile};
 use crate::monitor::DriveSummary;
 
 /// Everything that is on the page.
 pub(super) struct CalibrationPage<'a> {
     pub(super) drives: &'a [DriveSummary],
-    pub(super) examined: &'a [Examined],
+    pub(super) shown: &'a [Shown],
     /// Why drives may not be nominal, in sentences.
     pub(super) strange: &'a [String],
     /// What the user should know about the monitor, in sentences.
@@ -22,7 +21,7 @@ impl CalibrationPage<'_> {
     /// The page as HTML.
     pub(super) fn html(&self) -> Result<String, ImageError> {
         let title = "Calibration on nominal drives";
-        let galleries = self.examined.iter().map(gallery).collect::<Result<Vec<Markup>, ImageError>>()?;
+        let galleries = self.shown.iter().map(gallery).collect::<Result<Vec<Markup>, ImageError>>()?;
         let said: Vec<String> = self.strange.iter().chain(self.notes).cloned().collect();
         let body = html! {
             header { h1 { (title) } (self.tiles()) (notes(&said)) }
@@ -39,7 +38,7 @@ impl CalibrationPage<'_> {
                 (tile("drives", self.drives.len(), "in which nothing is strange"))
                 (tile("images", sum(|drive| drive.images.images), "judged"))
                 (tile("tracks", sum(|drive| drive.images.tracks), "count as independent"))
-                (tile("left out", self.examined.iter().map(|one| one.left_out).sum::<u64>(), "could not be judged"))
+                (tile("left out", self.shown.iter().map(|one| one.left_out).sum::<u64>(), "could not be judged"))
             }
         }
     }
@@ -58,8 +57,8 @@ impl CalibrationPage<'_> {
                                 th { (drive.name) }
                                 td { (drive.images.images) }
                                 td { (drive.images.tracks) }
-                                td { (rates(&drive.before)) }
-                                td { (drive.after.as_ref().map_or_else(|| "no other drive".to_owned(), rates)) }
+                                td { (drive.before.in_words()) }
+                                td { (drive.after_in_words()) }
                             }
                         }
                     }
@@ -69,14 +68,11 @@ impl CalibrationPage<'_> {
     }
 }
 
-fn gallery(examined: &Examined) -> Result<Markup, ImageError> {
+fn gallery(shown: &Shown) -> Result<Markup, ImageError> {
     let gallery = Gallery {
-        title: examined.drive.name.clone(),
-        caption: format!(
-            "The {} images with the smallest p-values by the monitor as it was.",
-            examined.strangest.len()
-        ),
-        exhibits: examined.strangest.clone(),
+        title: shown.drive.clone(),
+        caption: format!("The {} images with the smallest p-values by the monitor as it was.", shown.strangest.len()),
+        exhibits: shown.strangest.clone(),
     };
     gallery.render()
 }

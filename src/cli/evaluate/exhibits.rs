@@ -15,6 +15,7 @@ use crate::{
         report_page::{Exhibit, Finding, Gallery},
     },
     frame::{self, Region},
+    monitor::DetectorExplanation,
 };
 
 /// Images per gallery.
@@ -66,20 +67,21 @@ impl Judge<'_> {
     fn exhibit(&self, image: &ScoredImage, file: &ImageFile, features: &Features) -> anyhow::Result<Exhibit> {
         let manifest = self.extractor.classifier.manifest();
         let judgement = self.monitor.judge(features)?;
-        let findings = self.monitor.explain(features, &judgement).into_iter().map(|explanation| Finding {
-            detector: explanation.detector.to_owned(),
-            p_value: explanation.p_value,
-            text: explanation.to_string(),
-        });
+        let explanations = self.monitor.explain(features, &judgement);
         Ok(Exhibit {
             key: file.key.clone(),
             image: to_image(&frame::cut(&frame::read_file(&file.path)?, Region::WHOLE, &manifest.input)?),
             predicted: manifest.classes[judgement.predicted_class].clone(),
             truth: image.class.map(|class| manifest.classes[class].clone()),
             p_value: judgement.fused.p_value,
-            findings: findings.collect(),
+            findings: explanations.iter().map(finding).collect(),
         })
     }
+}
+
+/// What one detector found, as pages show it.
+pub(in crate::cli) fn finding(explanation: &DetectorExplanation) -> Finding {
+    Finding { detector: explanation.detector.to_owned(), p_value: explanation.p_value, text: explanation.to_string() }
 }
 
 /// The input of the network, `3×H×W`, RGB in 0..1, as an image.
